@@ -1,0 +1,1 @@
+"""Long-running tasks: each reads ports, asks the core, writes ports."""
