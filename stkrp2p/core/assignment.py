@@ -1,0 +1,211 @@
+"""Who audits whom in an epoch, and who is audited in a round (R65, Q18, Q19).
+
+The seed of an epoch is known with the randomness of its first round. From it:
+
+* Members stand on a circle of n places. The m full members are spread evenly: the j-th of them, in
+  shuffled order, stands at place floor(j * n / m); light members fill the rest in shuffled order.
+  The shuffle is Ethereum's swap-or-not, so one place is found without the others.
+* A seeded turn b puts a target's candidates right behind it: places p - b - 1, p - b - 2, … (mod n).
+  Its auditors are the first `k_aud` of the `candidates` whose operators differ from the target's and
+  from each other. b keeps a member from being its own candidate.
+
+Any k places in a row hold floor or ceil of k * m / n full members, because full members are spread
+evenly; so every sidecar audits floor or ceil of its share unless the operator rule strikes. And a
+member's targets and their candidates all stand within two windows: a light peer finds its own row
+with a few dozen shuffles at any size. See `protocols/assignment.md`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cached_property
+
+from stkrp2p.core.crypto import DRAW_TAG, SEED_TAG, sha256, u64
+from stkrp2p.core.params import Params
+from stkrp2p.core.roster import Member, Roster
+from stkrp2p.core.types import Digest, Epoch, NetworkId, NodeId, Operator, Ppm
+
+SHUFFLE_ROUNDS = 90
+"""As in Ethereum's consensus specification."""
+
+_FULL_TAG = b"stkr/circle-full/1"
+_LIGHT_TAG = b"stkr/circle-light/1"
+_TURN_TAG = b"stkr/circle-turn/1"
+
+
+def seed_of(network: NetworkId, epoch: Epoch, randomness: Digest, roster_root: Digest) -> Digest:
+    """Return an epoch's seed from its first round's randomness and its roster."""
+    return sha256(SEED_TAG, network, u64(epoch), randomness, roster_root)
+
+
+class Shuffle:
+    """Swap-or-not over 0 … size - 1: a permutation one index at a time, both ways."""
+
+    def __init__(self, seed: Digest, size: int) -> None:
+        """Prepare the pivots; the source blocks are hashed as they are needed."""
+        self._seed = seed
+        self._size = size
+        self._pivots = [
+            int.from_bytes(sha256(seed, bytes([r]))[:8], "little") % max(1, size)
+            for r in range(SHUFFLE_ROUNDS)
+        ]
+        self._blocks: list[dict[int, bytes]] = [{} for _ in range(SHUFFLE_ROUNDS)]
+
+    def forward(self, index: int) -> int:
+        """Return where an index goes (`compute_shuffled_index`)."""
+        return self._walk(index, range(SHUFFLE_ROUNDS))
+
+    def inverse(self, index: int) -> int:
+        """Return which index goes there."""
+        return self._walk(index, range(SHUFFLE_ROUNDS - 1, -1, -1))
+
+    def _walk(self, index: int, rounds: range) -> int:
+        size, seed, pivots, blocks = self._size, self._seed, self._pivots, self._blocks
+        for r in rounds:
+            flip = (pivots[r] - index) % size
+            position = max(index, flip)
+            cache = blocks[r]
+            block = cache.get(position >> 8)
+            if block is None:
+                source = seed + bytes([r]) + (position >> 8).to_bytes(4, "little")
+                block = cache[position >> 8] = hashlib.sha256(source).digest()
+            if block[(position & 255) >> 3] >> (position & 7) & 1:
+                index = flip
+        return index
+
+
+class Circle:
+    """Where the members of an epoch stand; places count from 0."""
+
+    def __init__(self, seed: Digest, full_count: int, light_count: int) -> None:
+        """Prepare both shuffles; nothing is computed for members nobody asks about."""
+        self.size = full_count + light_count
+        self._full_count = full_count
+        self._full = Shuffle(sha256(_FULL_TAG, seed), full_count)
+        self._light = Shuffle(sha256(_LIGHT_TAG, seed), light_count)
+
+    def _fulls_before(self, place: int) -> int:
+        """Return how many full members stand before a place: ceil(place * m / n)."""
+        return -(-place * self._full_count // self.size)
+
+    def place_of_full(self, index: int) -> int:
+        """Return the place of the full member with this index among the full members."""
+        return self._full.forward(index) * self.size // self._full_count
+
+    def place_of_light(self, index: int) -> int:
+        """Return the place of the light member with this index among the light members."""
+        rank = self._light.forward(index)
+        low, high = rank, self.size - 1  # the first place with rank + 1 light members up to it
+        while low < high:
+            middle = (low + high) // 2
+            if middle + 1 - self._fulls_before(middle + 1) > rank:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    def at(self, place: int) -> tuple[bool, int]:
+        """Return (is a full member, its index among those of its kind) for a place."""
+        before = self._fulls_before(place)
+        if self._fulls_before(place + 1) > before:
+            return True, self._full.inverse(before)
+        return False, self._light.inverse(place - before)
+
+
+class Assignment:
+    """Who audits whom in one epoch; rows and columns are computed when asked and kept."""
+
+    def __init__(self, seed: Digest, roster: Roster, params: Params) -> None:
+        """Fix the circle and the turn; costs 180 hashes, whatever the roster's size."""
+        self._roster = roster
+        self._params = params
+        self._circle = Circle(seed, len(roster.full), len(roster.light))
+        size = len(roster)
+        self._window = min(params.candidates, max(0, size - 1))
+        spare = size - self._window
+        self._turn = int.from_bytes(sha256(_TURN_TAG, seed)[:8], "big") % max(1, spare)
+        self._at: dict[int, Member] = {}
+        self._auditors: dict[NodeId, tuple[NodeId, ...]] = {}
+
+    def auditors(self, target: NodeId) -> tuple[NodeId, ...]:
+        """Return a target's auditors in the order of the circle; empty for who is not audited.
+
+        `k_aud` of them unless fewer of the candidates pass the operator rule.
+        """
+        found = self._auditors.get(target)
+        if found is None:
+            member = self._roster.get(target)
+            is_target = member is not None and member in self._full_index
+            found = self._choose(member) if member is not None and is_target else ()
+            self._auditors[target] = found
+        return found
+
+    def targets(self, auditor: NodeId) -> tuple[NodeId, ...]:
+        """Return whom a member audits, sorted by node id; empty for who is no member."""
+        member = self._roster.get(auditor)
+        if member is None:
+            return ()
+        start = self._place_of(member) + self._turn
+        near = (self._member_at(start + d) for d in range(1, self._window + 1))
+        return tuple(sorted(m.node for m in near if auditor in self.auditors(m.node)))
+
+    def all_targets(self) -> dict[NodeId, tuple[NodeId, ...]]:
+        """Return every member's targets: what judging a whole epoch needs."""
+        rows: dict[NodeId, list[NodeId]] = {m.node: [] for m in self._roster.members}
+        for member in self._roster.full:
+            for auditor in self.auditors(member.node):
+                rows[auditor].append(member.node)
+        return {auditor: tuple(targets) for auditor, targets in rows.items()}
+
+    @cached_property
+    def _full_index(self) -> dict[Member, int]:
+        return {m: i for i, m in enumerate(self._roster.full)}
+
+    @cached_property
+    def _light_index(self) -> dict[Member, int]:
+        return {m: i for i, m in enumerate(self._roster.light)}
+
+    def _place_of(self, member: Member) -> int:
+        if member in self._full_index:
+            return self._circle.place_of_full(self._full_index[member])
+        return self._circle.place_of_light(self._light_index[member])
+
+    def _member_at(self, place: int) -> Member:
+        place %= self._circle.size
+        member = self._at.get(place)
+        if member is None:
+            is_full, index = self._circle.at(place)
+            member = (self._roster.full if is_full else self._roster.light)[index]
+            self._at[place] = member
+        return member
+
+    def _choose(self, target: Member) -> tuple[NodeId, ...]:
+        start = self._place_of(target) - self._turn
+        used: set[Operator] = {target.operator}
+        chosen: list[NodeId] = []
+        for d in range(1, self._window + 1):
+            candidate = self._member_at(start - d)
+            if candidate.operator not in used:
+                used.add(candidate.operator)
+                chosen.append(candidate.node)
+                if len(chosen) == self._params.k_aud:
+                    break
+        return tuple(chosen)
+
+
+def draw_of(randomness: Digest, draw_ppm: Ppm) -> Callable[[NodeId], bool]:
+    """Return the test "is this target audited in the round with this randomness?".
+
+    A target is drawn when the first 32 bits of H(tag, randomness, target) fall below the share
+    `draw_ppm` of 2**32: nobody knows before the beacon does.
+    """
+    prefix = hashlib.sha256(DRAW_TAG + randomness)
+    limit = draw_ppm << 32
+
+    def is_drawn(target: NodeId) -> bool:
+        state = prefix.copy()
+        state.update(target)
+        return int.from_bytes(state.digest()[:4], "big") * 1_000_000 < limit
+
+    return is_drawn

@@ -1,0 +1,110 @@
+"""Beacon rounds: when they are due, which epoch they belong to, and how one proves itself.
+
+A beacon publishes one signed value per round, at fixed times. Round r is due at
+
+    genesis_ms + (r - 1) * period_ms
+
+The scheme is drand's `bls-unchained-g1-rfc9380`: the message is SHA-256 of the round's number in 8
+bytes, the signature lies in G1, and the round's randomness is SHA-256 of the signature. A round
+needs no other round to be checked, so any peer may hand it on. Specified in `protocols/beacon.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stkrp2p.core import bls
+from stkrp2p.core.crypto import sha256, u64
+from stkrp2p.core.params import Params
+from stkrp2p.core.types import Digest, Epoch, ProtocolError, Round, UnixMs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beacon:
+    """One beacon chain: its key and its clock."""
+
+    public_key: bytes
+    """Compressed BLS key in G2, 96 bytes."""
+
+    genesis_ms: UnixMs
+    """When round 1 falls due."""
+
+    period_ms: int
+    """Time from one round to the next; more than 0."""
+
+    def __post_init__(self) -> None:
+        """Refuse a key of another length and an empty period."""
+        if len(self.public_key) != bls.PUBLIC_KEY_BYTES:
+            raise ValueError(f"a beacon's key has 96 bytes, got {len(self.public_key)}")
+        if self.period_ms <= 0:
+            raise ValueError(f"period_ms must be positive, got {self.period_ms}")
+
+    def due_ms(self, number: Round) -> UnixMs:
+        """Return when a round falls due."""
+        return UnixMs(self.genesis_ms + (number - 1) * self.period_ms)
+
+    def last_due(self, now_ms: UnixMs) -> Round:
+        """Return the last round due by now; 0 before the first."""
+        return Round(max(0, (now_ms - self.genesis_ms) // self.period_ms + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class BeaconRound:
+    """One beacon value. `verified` makes it; a value that exists is checked."""
+
+    number: Round
+    signature: bytes
+    """Compressed BLS signature in G1, 48 bytes."""
+
+    @property
+    def randomness(self) -> Digest:
+        """SHA-256 of the signature."""
+        return sha256(self.signature)
+
+
+def round_message(number: Round) -> Digest:
+    """Return what a beacon signs for a round: SHA-256 of its number, 8 bytes big-endian."""
+    return sha256(u64(number))
+
+
+def verified(beacon: Beacon, number: Round, signature: bytes) -> BeaconRound:
+    """Return the round, checked against the beacon's key.
+
+    Raises:
+        ProtocolError: `bad-round`: the beacon did not sign this round with this signature.
+    """
+    if number < 1 or not bls.is_signed_by(
+        beacon.public_key, round_message(number), signature, bls.ROUND_DST
+    ):
+        raise ProtocolError("bad-round", f"round {number}")
+    return BeaconRound(number, signature)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochClock:
+    """Which rounds make which epoch, on one beacon."""
+
+    first_round: Round
+    """Round 1 of epoch 0."""
+
+    params: Params
+
+    def epoch_of(self, number: Round) -> Epoch:
+        """Return the epoch a round belongs to; negative before the network's first round."""
+        return Epoch((number - self.first_round) // self.params.rounds_per_epoch)
+
+    def first(self, epoch: Epoch) -> Round:
+        """Return the first round of an epoch: the one that seeds it."""
+        return Round(self.first_round + epoch * self.params.rounds_per_epoch)
+
+    def last(self, epoch: Epoch) -> Round:
+        """Return the last round of an epoch."""
+        return Round(self.first(Epoch(epoch + 1)) - 1)
+
+    def rounds(self, epoch: Epoch) -> range:
+        """Return all round numbers of an epoch."""
+        return range(self.first(epoch), self.last(epoch) + 1)
+
+    def seal(self, epoch: Epoch) -> Round:
+        """Return the round at which an epoch is sealed: batches that come later are left out."""
+        return Round(self.last(epoch) + self.params.settle_rounds)

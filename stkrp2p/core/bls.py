@@ -1,0 +1,151 @@
+"""BLS12-381 signatures in G1 with keys in G2 ("min-sig"), as drand's quicknet makes them.
+
+Secrets and checks go through `pyblst` (blst: constant time, strict decoding with subgroup checks).
+The coordinates that the Ethereum precompiles of EIP-2537 want are computed here from public bytes
+with plain integers. Encodings: compressed is ZCash's (48 and 96 bytes, imaginary part first),
+uncompressed is EIP-2537's (64 bytes a field element, real part first). RFC 9380 hashes to the curve.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import pyblst
+
+ROUND_DST = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
+"""Domain of beacon rounds; the one drand's scheme `bls-unchained-g1-rfc9380` uses."""
+
+ANCHOR_DST = b"STKR-ANCHOR-V1_BLS12381G1_XMD:SHA-256_SSWU_RO_"
+"""Domain of anchors: an anchor's signature never passes for a round's, nor the other way."""
+
+SIGNATURE_BYTES = 48
+PUBLIC_KEY_BYTES = 96
+
+_P = int(
+    "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab",
+    16,
+)
+_ORDER = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
+_G2_GENERATOR = bytes.fromhex(
+    "93e02b6052719f607dacd3a088274f65596bd0d09920b61ab5da61bbdc7f5049334cf11213945d57e5ac7d055d042b7e"
+    "024aa2b2f08f0a91260805272dc51051c6e47ad4fa403b02b4510b647ae3d1770bac0326a805bbefd48056c8c121bdb8"
+)
+_SIGN_BIT = 0x20
+_INFINITY_BIT = 0x40
+_FIELD_BYTES = 48
+
+
+def secret_of(entropy: bytes) -> int:
+    """Return a secret scalar from 48 or more bytes of entropy, without bias worth speaking of.
+
+    Raises:
+        ValueError: Fewer than 48 bytes, or (once in 2**255) the scalar is 0.
+    """
+    if len(entropy) < _FIELD_BYTES:
+        raise ValueError(f"a BLS secret needs 48 bytes of entropy, got {len(entropy)}")
+    scalar = int.from_bytes(entropy, "big") % _ORDER
+    if scalar == 0:
+        raise ValueError("the entropy gives the scalar 0")
+    return scalar
+
+
+def public_key_of(secret: int) -> bytes:
+    """Return the compressed public key (96 bytes) of a secret scalar."""
+    return bytes(pyblst.BlstP2Element.uncompress(_G2_GENERATOR).scalar_mul(secret).compress())
+
+
+def sign(secret: int, message: bytes, dst: bytes) -> bytes:
+    """Return the compressed signature (48 bytes) of a message in a domain."""
+    return bytes(pyblst.BlstP1Element.hash_to_group(message, dst).scalar_mul(secret).compress())
+
+
+@lru_cache(maxsize=16)
+def _key(public_key: bytes) -> pyblst.BlstP2Element:
+    return pyblst.BlstP2Element.uncompress(public_key)
+
+
+def is_signed_by(public_key: bytes, message: bytes, signature: bytes, dst: bytes) -> bool:
+    """Tell whether the key's owner signed the message in that domain.
+
+    False for bytes that are no point of the right subgroup, for other encodings of a point, and for
+    the point at infinity, which would verify any message.
+    """
+    if not _is_shaped(public_key, PUBLIC_KEY_BYTES) or not _is_shaped(signature, SIGNATURE_BYTES):
+        return False
+    try:
+        left = pyblst.miller_loop(pyblst.BlstP1Element.hash_to_group(message, dst), _key(public_key))
+        point = pyblst.BlstP1Element.uncompress(signature)
+    except ValueError:
+        return False
+    right = pyblst.miller_loop(point, _key(_G2_GENERATOR))
+    return bool(pyblst.final_verify(left, right))
+
+
+def _is_shaped(point: bytes, length_bytes: int) -> bool:
+    return len(point) == length_bytes and not point[0] & _INFINITY_BIT
+
+
+def g1_uncompressed(signature: bytes) -> bytes:
+    """Return a G1 point as EIP-2537 wants it: x, y, 64 bytes each.
+
+    The caller has checked that it is one (`is_signed_by`); only the curve equation is solved here.
+
+    Raises:
+        ValueError: No point of the curve has this x.
+    """
+    x = int.from_bytes(bytes([signature[0] & 0x1F]) + signature[1:], "big")
+    y = pow(x * x * x + 4, (_P + 1) // 4, _P)
+    if y * y % _P != (x * x * x + 4) % _P:
+        raise ValueError("not the x of a point of G1")
+    if (y > (_P - 1) // 2) != bool(signature[0] & _SIGN_BIT):
+        y = _P - y
+    return _field(x) + _field(y)
+
+
+def g2_uncompressed(public_key: bytes) -> bytes:
+    """Return a G2 point as EIP-2537 wants it: x real, x imaginary, y real, y imaginary.
+
+    Raises:
+        ValueError: No point of the curve has this x.
+    """
+    x1 = int.from_bytes(bytes([public_key[0] & 0x1F]) + public_key[1:48], "big")
+    x0 = int.from_bytes(public_key[48:], "big")
+    y0, y1 = _sqrt_fp2(*_g2_right_side(x0, x1))
+    is_larger = y1 > (_P - 1) // 2 if y1 else y0 > (_P - 1) // 2
+    if is_larger != bool(public_key[0] & _SIGN_BIT):
+        y0, y1 = -y0 % _P, -y1 % _P
+    return _field(x0) + _field(x1) + _field(y0) + _field(y1)
+
+
+def _field(value: int) -> bytes:
+    return value.to_bytes(64, "big")
+
+
+def _g2_right_side(x0: int, x1: int) -> tuple[int, int]:
+    """Return x^3 + 4(1 + i) for x = x0 + x1 i, i^2 = -1."""
+    square0, square1 = (x0 * x0 - x1 * x1) % _P, 2 * x0 * x1 % _P
+    cube0 = (square0 * x0 - square1 * x1) % _P
+    cube1 = (square0 * x1 + square1 * x0) % _P
+    return (cube0 + 4) % _P, (cube1 + 4) % _P
+
+
+def _sqrt_fp2(a0: int, a1: int) -> tuple[int, int]:
+    """Return a square root of a0 + a1 i by the norm method; p = 3 mod 4.
+
+    Raises:
+        ValueError: There is none.
+    """
+    norm = pow(a0 * a0 + a1 * a1, (_P + 1) // 4, _P)
+    half = pow(2, -1, _P)
+    for root in (norm, -norm % _P):
+        real = pow((a0 + root) * half, (_P + 1) // 4, _P)
+        if real == 0:
+            continue
+        imaginary = a1 * half * pow(real, -1, _P) % _P
+        if (real * real - imaginary * imaginary - a0) % _P == 0 and 2 * real * imaginary % _P == a1:
+            return real, imaginary
+    if a1 == 0:
+        imaginary = pow(-a0, (_P + 1) // 4, _P)
+        if -imaginary * imaginary % _P == a0:
+            return 0, imaginary
+    raise ValueError("not the x of a point of G2")
