@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
+import {BLS12381} from "./BLS12381.sol";
+import {Epochs} from "./Epochs.sol";
+import {G2Key} from "./G2Key.sol";
+import {IReputationAnchor} from "./interfaces/IReputationAnchor.sol";
+
+/// @title Epochs' results, anchored
+contract ReputationAnchor is IReputationAnchor, Epochs, G2Key {
+    bytes32 private constant TAG = "stkr/anchor/1";
+    bytes private constant DOMAIN = "STKR-ANCHOR-V1_BLS12381G1_XMD:SHA-256_SSWU_RO_";
+    uint32 private constant ONE_PPM = 1_000_000;
+
+    /// @inheritdoc IReputationAnchor
+    uint64 public immutable SETTLE_MS;
+
+    /// @inheritdoc IReputationAnchor
+    uint64 public nextEpoch;
+
+    /// @inheritdoc IReputationAnchor
+    mapping(uint64 epoch => bytes32) public headerHashOf;
+
+    /// @param key        The council's public key, G2 as EIP-2537 encodes it, 256 bytes.
+    /// @param genesisMs  When epoch 0 starts: Unix time in milliseconds.
+    /// @param epochMs    How long an epoch lasts, in milliseconds.
+    /// @param settleMs   How long after its end an epoch's batches may travel, in milliseconds.
+    constructor(bytes memory key, uint64 genesisMs, uint64 epochMs, uint64 settleMs)
+        Epochs(genesisMs, epochMs)
+        G2Key(key)
+    {
+        SETTLE_MS = settleMs;
+    }
+
+    /// @inheritdoc IReputationAnchor
+    function anchor(Header calldata header, bytes calldata signature) external {
+        uint64 epoch = header.epoch;
+        if (epoch != nextEpoch) revert EpochNotNext(epoch, nextEpoch);
+        uint256 untilMs = _startMs(uint256(epoch) + 1) + SETTLE_MS;
+        if (block.timestamp * 1000 < untilMs) revert EpochNotSettled(epoch, untilMs);
+        if (header.medianPpm > ONE_PPM) revert MedianAboveOne(header.medianPpm);
+        bytes32 headerHash = _hashOf(header);
+        bytes memory hash = BLS12381.hashToG1(DOMAIN, bytes.concat(_message(headerHash)));
+        if (!BLS12381.verify(_key(), hash, signature)) revert BadCouncilSignature(epoch);
+
+        headerHashOf[epoch] = headerHash;
+        nextEpoch = epoch + 1;
+        emit Anchored(
+            epoch,
+            header.rosterRoot,
+            header.proposalHash,
+            header.evidenceRoot,
+            header.scoreRoot,
+            header.medianPpm,
+            header.isVoid
+        );
+    }
+
+    /// @inheritdoc IReputationAnchor
+    function anchorMessage(Header calldata header) external view returns (bytes32) {
+        return _message(_hashOf(header));
+    }
+
+    /// @inheritdoc IReputationAnchor
+    function verifyScore(
+        Header calldata header,
+        bytes32[16] calldata words,
+        bytes32[] calldata proof
+    ) external view returns (bool) {
+        return _proves(header, header.scoreRoot, abi.encode(words), proof);
+    }
+
+    /// @inheritdoc IReputationAnchor
+    function verifyEvidence(
+        Header calldata header,
+        bytes32[6] calldata words,
+        bytes32[] calldata proof
+    ) external view returns (bool) {
+        return _proves(header, header.evidenceRoot, abi.encode(words), proof);
+    }
+
+    /// @inheritdoc IReputationAnchor
+    function verifyRoster(
+        Header calldata header,
+        bytes32[5] calldata words,
+        bytes32[] calldata proof
+    ) external view returns (bool) {
+        return _proves(header, header.rosterRoot, abi.encode(words), proof);
+    }
+
+    /// @inheritdoc IReputationAnchor
+    function councilKey() external view returns (bytes memory) {
+        return _key();
+    }
+
+    /// @dev Whether `header` is the anchored one of its epoch and `leaf` is in the tree of `root`.
+    function _proves(
+        Header calldata header,
+        bytes32 root,
+        bytes memory leaf,
+        bytes32[] calldata proof
+    ) private view returns (bool) {
+        if (_hashOf(header) != headerHashOf[header.epoch]) return false;
+        bytes32 leafHash = keccak256(bytes.concat(keccak256(leaf)));
+        return MerkleProof.verifyCalldata(proof, root, leafHash);
+    }
+
+    function _message(bytes32 headerHash) private view returns (bytes32) {
+        return keccak256(abi.encode(TAG, block.chainid, address(this), headerHash));
+    }
+
+    function _hashOf(Header calldata header) private pure returns (bytes32) {
+        return keccak256(abi.encode(header));
+    }
+}
