@@ -19,12 +19,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import cached_property
 
 from stkrp2p.core.crypto import DRAW_TAG, SEED_TAG, sha256, u64
 from stkrp2p.core.params import Params
 from stkrp2p.core.roster import Member, Roster
-from stkrp2p.core.types import Digest, Epoch, NetworkId, NodeId, Operator, Ppm
+from stkrp2p.core.types import Digest, Epoch, Kind, NetworkId, NodeId, Operator, Ppm
 
 SHUFFLE_ROUNDS = 90
 """As in Ethereum's consensus specification."""
@@ -136,8 +135,7 @@ class Assignment:
         found = self._auditors.get(target)
         if found is None:
             member = self._roster.get(target)
-            is_target = member is not None and member in self._full_index
-            found = self._choose(member) if member is not None and is_target else ()
+            found = self._choose(member) if member and member.kind is Kind.FULL else ()
             self._auditors[target] = found
         return found
 
@@ -158,18 +156,11 @@ class Assignment:
                 rows[auditor].append(member.node)
         return {auditor: tuple(targets) for auditor, targets in rows.items()}
 
-    @cached_property
-    def _full_index(self) -> dict[Member, int]:
-        return {m: i for i, m in enumerate(self._roster.full)}
-
-    @cached_property
-    def _light_index(self) -> dict[Member, int]:
-        return {m: i for i, m in enumerate(self._roster.light)}
-
     def _place_of(self, member: Member) -> int:
-        if member in self._full_index:
-            return self._circle.place_of_full(self._full_index[member])
-        return self._circle.place_of_light(self._light_index[member])
+        rank = self._roster.rank[member.node]
+        if member.kind is Kind.FULL:
+            return self._circle.place_of_full(rank)
+        return self._circle.place_of_light(rank)
 
     def _member_at(self, place: int) -> Member:
         place %= self._circle.size

@@ -73,7 +73,9 @@ def is_signed_by(public_key: bytes, message: bytes, signature: bytes, dst: bytes
     if not _is_shaped(public_key, PUBLIC_KEY_BYTES) or not _is_shaped(signature, SIGNATURE_BYTES):
         return False
     try:
-        left = pyblst.miller_loop(pyblst.BlstP1Element.hash_to_group(message, dst), _key(public_key))
+        left = pyblst.miller_loop(
+            pyblst.BlstP1Element.hash_to_group(message, dst), _key(public_key)
+        )
         point = pyblst.BlstP1Element.uncompress(signature)
     except ValueError:
         return False

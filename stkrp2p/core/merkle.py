@@ -35,7 +35,9 @@ def words(*values: int | bytes) -> bytes:
         ValueError: A byte string of another length.
         OverflowError: An integer out of range.
     """
-    return b"".join([v.to_bytes(WORD_BYTES, "big") if isinstance(v, int) else _word(v) for v in values])
+    return b"".join(
+        [v.to_bytes(WORD_BYTES, "big") if isinstance(v, int) else _word(v) for v in values]
+    )
 
 
 def _word(value: bytes) -> bytes:
@@ -64,7 +66,9 @@ class Tree:
         for i in range(count - 2, -1, -1):
             nodes[i] = _pair(nodes[2 * i + 1], nodes[2 * i + 2])
         self._nodes = nodes
-        self._index = {node: i for i, node in enumerate(nodes[max(0, count - 1) :], max(0, count - 1))}
+        self._index = {
+            node: i for i, node in enumerate(nodes[max(0, count - 1) :], max(0, count - 1))
+        }
 
     @property
     def root(self) -> Digest:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 from stkrp2p.core import merkle
 from stkrp2p.core.crypto import CLAIM_TAG, is_signed_by, sign
@@ -62,7 +63,9 @@ def claim_payload(network: NetworkId, operator: Operator, node: NodeId, nonce: i
     return encode([network, operator, node, nonce])
 
 
-def sign_claim(secret: bytes, network: NetworkId, operator: Operator, node: NodeId, nonce: int) -> bytes:
+def sign_claim(
+    secret: bytes, network: NetworkId, operator: Operator, node: NodeId, nonce: int
+) -> bytes:
     """Return the claim a registration carries, 64 bytes."""
     return sign(secret, CLAIM_TAG, claim_payload(network, operator, node, nonce))
 
@@ -100,7 +103,7 @@ class Roster:
     def __post_init__(self) -> None:
         """Refuse members out of order: two nodes must number them alike."""
         nodes = [m.node for m in self.members]
-        if any(a >= b for a, b in zip(nodes, nodes[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(nodes)):
             raise ValueError("members must be sorted by node id, each once")
         object.__setattr__(self, "index", {node: i for i, node in enumerate(nodes)})
 
@@ -121,6 +124,11 @@ class Roster:
     def light(self) -> tuple[Member, ...]:
         """The members that only audit, sorted by node id."""
         return tuple(m for m in self.members if m.kind is Kind.LIGHT)
+
+    @cached_property
+    def rank(self) -> dict[NodeId, int]:
+        """Each member's index among those of its kind."""
+        return {m.node: i for group in (self.full, self.light) for i, m in enumerate(group)}
 
     @cached_property
     def tree(self) -> merkle.Tree:
@@ -144,7 +152,9 @@ def roster_of(network: NetworkId, epoch: Epoch, registry: Iterable[Registration]
         if entry.is_active(epoch) and entry.node not in chosen and is_claimed(network, entry):
             chosen[entry.node] = entry
     members = (
-        Member(node=e.node, nonce=e.nonce, operator=e.operator, kind=e.kind, stake=e.stake_at(epoch))
+        Member(
+            node=e.node, nonce=e.nonce, operator=e.operator, kind=e.kind, stake=e.stake_at(epoch)
+        )
         for e in chosen.values()
     )
     return Roster(tuple(sorted(members)))

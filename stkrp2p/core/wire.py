@@ -8,6 +8,7 @@ the one `encode` would have written: one value has one byte string, and so one h
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import cache
 from typing import Annotated, TypeVar
 
@@ -37,7 +38,7 @@ class Message(
     """Base of every wire message: an array, immutable, of exactly the named fields."""
 
 
-M = TypeVar("M")
+M = TypeVar("M", bound=Hashable)
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -67,7 +68,7 @@ def decode(frame: bytes, shape: type[M], *, bytes_max: int = FRAME_BYTES_MAX) ->
     if len(frame) > bytes_max:
         raise ProtocolError("oversized", f"{len(frame)} bytes, at most {bytes_max}")
     try:
-        value = _decoder(shape).decode(frame)
+        value: M = _decoder(shape).decode(frame)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise ProtocolError("malformed", str(error)) from error
     if _encoder.encode(value) != frame:

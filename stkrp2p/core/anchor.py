@@ -1,0 +1,299 @@
+"""Closing an epoch: from the included batches to the roots that stand on Ethereum.
+
+`close_epoch` is the whole of it as one pure function: every node, the council and anybody who
+replays an epoch calls it with the same inputs and gets the same bytes. A proposal says which batches
+are in; the header binds its hash and the three roots; the contract keeps the header's hash and so
+makes the first valid anchor of an epoch final. See `protocols/anchor.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from stkrp2p.core import bls, merkle
+from stkrp2p.core.batch import Batch, EpochView
+from stkrp2p.core.crypto import sha256
+from stkrp2p.core.merkle import keccak256, words
+from stkrp2p.core.network import Genesis
+from stkrp2p.core.reconcile import Bitmap, bitmap_of, flags_of
+from stkrp2p.core.score import Score, fold, median_uptime, newcomer, next_state
+from stkrp2p.core.types import Digest, NodeId, Outcome, Ppm, ProtocolError
+from stkrp2p.core.verdict import Verdict, decide, votes
+from stkrp2p.core.wire import Bytes32, Bytes48, Message, Uint, encode
+
+ANCHOR_TAG = b"stkr/anchor/1"
+VERSION = 1
+
+VOID_PARTS = 3
+"""An epoch is void when more than one in this many decided observations are down."""
+
+
+class Proposal(Message, frozen=True):
+    """Which batches of an epoch are in."""
+
+    version: Uint
+    network: Bytes32
+    epoch: Uint
+    seed: Bytes32
+    included: Bitmap
+    """One bit a member, in roster order (`Have.bitmap`'s order of bits)."""
+
+    tainted: Bitmap
+    """Members shown to have equivocated; none of them is included."""
+
+    ids_digest: Bytes32
+    """SHA-256 of the included batches' ids, in roster order."""
+
+
+class Header(Message, frozen=True):
+    """What is anchored of an epoch."""
+
+    epoch: Uint
+    roster_root: Bytes32
+    proposal_hash: Bytes32
+    evidence_root: Bytes32
+    score_root: Bytes32
+    median_ppm: Uint
+    is_void: bool
+
+    def hash(self) -> Digest:
+        """Return what the contract stores: Keccak-256 of `abi.encode` of the fields."""
+        roots = (self.roster_root, self.proposal_hash, self.evidence_root, self.score_root)
+        return keccak256(words(self.epoch, *roots, self.median_ppm, int(self.is_void)))
+
+
+class SealedAnchor(Message, frozen=True):
+    """A header with its proposal and the council's signature: proves itself to who has the key."""
+
+    header: Header
+    proposal: Proposal
+    signature: Bytes48
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedEpoch:
+    """All that follows from an epoch's included batches."""
+
+    header: Header
+    proposal: Proposal
+    scores: tuple[Score, ...]
+    """In roster order."""
+
+    verdicts: Mapping[NodeId, bytes]
+    """Of each full member, one byte a drawn round."""
+
+    evidence: Mapping[NodeId, bytes]
+    """Leaf data of each full member in the evidence tree."""
+
+    def score_tree(self) -> merkle.Tree:
+        """Return the tree over all scores."""
+        return merkle.Tree(s.leaf() for s in self.scores)
+
+
+def proposal_of(
+    view: EpochView, included: Mapping[NodeId, Batch], tainted: frozenset[NodeId]
+) -> Proposal:
+    """Return the proposal that lets these batches in."""
+    nodes = [m.node for m in view.roster.members]
+    return Proposal(
+        version=VERSION,
+        network=view.network,
+        epoch=view.epoch,
+        seed=view.seed,
+        included=bitmap_of([n in included for n in nodes]),
+        tainted=bitmap_of([n in tainted for n in nodes]),
+        ids_digest=sha256(*(included[n].id for n in nodes if n in included)),
+    )
+
+
+def members_in(view: EpochView, bitmap: bytes) -> tuple[NodeId, ...]:
+    """Return the members a proposal's bitmap names, in roster order.
+
+    Raises:
+        ProtocolError: `bad-bitmap`.
+    """
+    flags = flags_of(bitmap, len(view.roster))
+    return tuple(m.node for m, f in zip(view.roster.members, flags, strict=True) if f)
+
+
+def check_proposal(proposal: Proposal, view: EpochView, included: Mapping[NodeId, Batch]) -> None:
+    """Check that a proposal is of this epoch and that these are the batches it lets in.
+
+    Raises:
+        ProtocolError: `unknown-version`, `foreign-network`, `other-epoch`, `other-seed`,
+            `bad-bitmap` (also: a tainted member is included), `other-batches`.
+    """
+    if proposal.version != VERSION:
+        raise ProtocolError("unknown-version", str(proposal.version))
+    if proposal.network != view.network:
+        raise ProtocolError("foreign-network")
+    if proposal.epoch != view.epoch:
+        raise ProtocolError("other-epoch", str(proposal.epoch))
+    if proposal.seed != view.seed:
+        raise ProtocolError("other-seed")
+    nodes = members_in(view, proposal.included)
+    if set(nodes) & set(members_in(view, proposal.tainted)):
+        raise ProtocolError("bad-bitmap", "tainted and included")
+    if set(nodes) != set(included) or proposal.ids_digest != sha256(
+        *(included[n].id for n in nodes)
+    ):
+        raise ProtocolError("other-batches")
+
+
+def observed(view: EpochView, included: Mapping[NodeId, Batch]) -> dict[NodeId, bytes]:
+    """Return each full member's verdicts, one byte a drawn round."""
+    totals: dict[bytes, int] = dict.fromkeys((m.node for m in view.roster.full), 0)
+    for batch in included.values():
+        for row in batch.body.rows:
+            totals[row.target] += votes(row.outcomes)
+    return {
+        m.node: decide(
+            totals[m.node], len(view.drawn[m.node]), len(view.assignment.auditors(m.node))
+        )
+        for m in view.roster.full
+    }
+
+
+def is_void(verdicts: Mapping[NodeId, bytes]) -> bool:
+    """Tell whether so much was down that our own outage is likelier than theirs."""
+    down = sum(v.count(Verdict.DOWN) for v in verdicts.values())
+    decided = sum(len(v) - v.count(Verdict.UNDECIDED) for v in verdicts.values())
+    return VOID_PARTS * down > decided
+
+
+def evidence_leaf(view: EpochView, included: Mapping[NodeId, Batch], target: NodeId) -> bytes:
+    """Return a target's leaf in the evidence tree: who could see it, and who saw what.
+
+    Words: target, nonce, assigned auditors, drawn rounds, Keccak-256 of the auditors' ids in the
+    order of the assignment, Keccak-256 of their outcomes in that order. An auditor whose batch is
+    not included has NOT_PROBED throughout.
+    """
+    auditors = view.assignment.auditors(target)
+    drawn = len(view.drawn[target])
+    blank = bytes([Outcome.NOT_PROBED]) * drawn
+    rows = []
+    for auditor in auditors:
+        batch = included.get(auditor)
+        rows.append(blank if batch is None else _outcomes(batch, target))
+    member = view.roster.members[view.roster.index[target]]
+    matrix = keccak256(b"".join(rows))
+    return words(target, member.nonce, len(auditors), drawn, keccak256(b"".join(auditors)), matrix)
+
+
+def _outcomes(batch: Batch, target: NodeId) -> bytes:
+    return next(row.outcomes for row in batch.body.rows if row.target == target)
+
+
+def duty_done(
+    view: EpochView, included: Mapping[NodeId, Batch], auditor: NodeId
+) -> tuple[int, int]:
+    """Return (observations delivered, observations owed) of a member as an auditor."""
+    _, counts = view.duty(auditor)
+    batch = included.get(auditor)
+    if batch is None:
+        return 0, sum(counts)
+    missing = sum(row.outcomes.count(Outcome.NOT_PROBED) for row in batch.body.rows)
+    return sum(counts) - missing, sum(counts)
+
+
+def fold_scores(
+    view: EpochView,
+    included: Mapping[NodeId, Batch],
+    verdicts: Mapping[NodeId, bytes],
+    before: Mapping[tuple[NodeId, int], Score],
+) -> tuple[list[Score], Ppm]:
+    """Return every member's score after the epoch, in roster order, and the median uptime.
+
+    Args:
+        view: The epoch.
+        included: The batches that count, by auditor.
+        verdicts: From `observed`.
+        before: Scores after the epoch before, by (node, nonce).
+    """
+    olds = [before.get((m.node, m.nonce)) or newcomer(m) for m in view.roster.members]
+    if is_void(verdicts):
+        return olds, median_uptime(olds)
+    folded = [
+        fold(
+            old,
+            verdicts.get(NodeId(old.node), b""),
+            *duty_done(view, included, NodeId(old.node)),
+            view.params,
+        )
+        for old in olds
+    ]
+    median = median_uptime(folded)
+    return [_with_state(score, view, median) for score in folded], median
+
+
+def _with_state(score: Score, view: EpochView, median: Ppm) -> Score:
+    state, until = next_state(score, view.epoch, median, view.params)
+    if (state, until) == (score.state, score.state_until):
+        return score
+    return msgspec.structs.replace(score, state=int(state), state_until=until)
+
+
+def close_epoch(
+    view: EpochView,
+    included: Mapping[NodeId, Batch],
+    tainted: frozenset[NodeId],
+    before: Mapping[tuple[NodeId, int], Score],
+) -> ClosedEpoch:
+    """Return all that follows from an epoch's included batches.
+
+    Args:
+        view: The epoch, complete.
+        included: The batches that count, by auditor; each passed `check_batch`.
+        tainted: Members shown to have equivocated; none of them is in `included`.
+        before: Scores after the epoch before, by (node, nonce); empty for epoch 0.
+    """
+    verdicts = observed(view, included)
+    scores, median = fold_scores(view, included, verdicts, before)
+    evidence = {m.node: evidence_leaf(view, included, m.node) for m in view.roster.full}
+    proposal = proposal_of(view, included, tainted)
+    header = Header(
+        epoch=view.epoch,
+        roster_root=view.roster.root,
+        proposal_hash=sha256(encode(proposal)),
+        evidence_root=merkle.Tree(evidence.values()).root,
+        score_root=merkle.Tree(s.leaf() for s in scores).root,
+        median_ppm=median,
+        is_void=is_void(verdicts),
+    )
+    return ClosedEpoch(
+        header=header,
+        proposal=proposal,
+        scores=tuple(scores),
+        verdicts=verdicts,
+        evidence=evidence,
+    )
+
+
+def by_member(scores: Sequence[Score]) -> dict[tuple[NodeId, int], Score]:
+    """Return a score table keyed as `close_epoch` wants the one before."""
+    return {(NodeId(s.node), s.nonce): s for s in scores}
+
+
+def anchor_message(genesis: Genesis, header: Header) -> Digest:
+    """Return what the council signs: tag, chain, contract and header hash, Keccak-256."""
+    tag = ANCHOR_TAG.ljust(32, b"\0")
+    contract = int.from_bytes(genesis.anchor, "big")
+    return keccak256(words(tag, genesis.chain_id, contract, header.hash()))
+
+
+def is_sealed_by_council(genesis: Genesis, sealed: SealedAnchor) -> bool:
+    """Tell whether the council signed this header, and the header binds this proposal."""
+    if sealed.header.proposal_hash != sha256(encode(sealed.proposal)):
+        return False
+    message = anchor_message(genesis, sealed.header)
+    return bls.is_signed_by(genesis.council_key, message, sealed.signature, bls.ANCHOR_DST)
+
+
+def differences(ours: Header, anchored: Header) -> tuple[str, ...]:
+    """Return the names of the fields in which two headers of one epoch differ."""
+    return tuple(
+        name for name in Header.__struct_fields__ if getattr(ours, name) != getattr(anchored, name)
+    )

@@ -1,0 +1,303 @@
+"""What an auditor signs: one batch an epoch with all it saw, and how a peer judges one.
+
+A batch lists exactly the targets the epoch's assignment gave its auditor, and for each one byte a
+drawn round. It carries the epoch's seed, which binds beacon and roster: two peers that disagree on
+the roster (one of them has lost its Ethereum endpoint) see that at once and blame nobody. Validity
+is a pure function of the batch and the epoch; time matters only for gossip. See `protocols/batch.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import msgspec
+
+from stkrp2p.core.assignment import Assignment, draw_of
+from stkrp2p.core.beacon import EpochClock
+from stkrp2p.core.crypto import BATCH_TAG, is_signed_by, sha256, sign
+from stkrp2p.core.params import Params
+from stkrp2p.core.roster import Roster
+from stkrp2p.core.types import (
+    Digest,
+    Epoch,
+    Judgement,
+    NetworkId,
+    NodeId,
+    Outcome,
+    ProtocolError,
+    Round,
+)
+from stkrp2p.core.wire import FRAME_BYTES_MAX, Bytes32, Bytes64, Message, Uint, decode, encode
+
+VERSION = 1
+
+ROWS_MAX = 256
+"""Most targets of one auditor; its fair share is `k_aud`, more only where operators collide."""
+
+OUTCOMES_MAX = 4096
+"""Most drawn rounds of one target in an epoch."""
+
+_KNOWN_OUTCOMES = bytes(Outcome)
+
+
+class Row(Message, frozen=True):
+    """What an auditor saw of one target."""
+
+    target: Bytes32
+    outcomes: Annotated[bytes, msgspec.Meta(max_length=OUTCOMES_MAX)]
+    """One `Outcome` for each round the target was drawn in, in order."""
+
+    median_ms: Uint
+    """Lower median of the response times of OK and SLOW, 0 without any."""
+
+
+class BatchBody(Message, frozen=True):
+    """What is hashed and signed."""
+
+    version: Uint
+    network: Bytes32
+    epoch: Uint
+    auditor: Bytes32
+    nonce: Uint
+    """The auditor's registration, with its operator."""
+
+    seed: Bytes32
+    """Of the epoch, as the auditor saw it."""
+
+    rows: Annotated[tuple[Row, ...], msgspec.Meta(max_length=ROWS_MAX)]
+    """Sorted by target."""
+
+    receipts_root: Bytes32
+
+
+class Envelope(Message, frozen=True):
+    """A batch as it travels."""
+
+    body: Annotated[bytes, msgspec.Meta(max_length=FRAME_BYTES_MAX)]
+    signature: Bytes64
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Batch:
+    """A batch whose form is right; ordered by (id, signature)."""
+
+    id: Digest
+    """SHA-256 of the encoded body: the batch's identity. The signature is no part of it, because
+    an Ed25519 signer can make many valid signatures of one body."""
+
+    signature: bytes
+    body: BatchBody = field(compare=False)
+    frame: bytes = field(compare=False, repr=False)
+    """As it travels, signature included."""
+
+    @property
+    def auditor(self) -> NodeId:
+        """Who signed it."""
+        return NodeId(self.body.auditor)
+
+    @property
+    def epoch(self) -> Epoch:
+        """Which epoch it reports."""
+        return Epoch(self.body.epoch)
+
+
+class EpochView:
+    """What an epoch is known to be: seed, roster, assignment and drawn rounds.
+
+    Complete: it exists once all of the epoch's rounds are known. Two peers with the same seed have
+    the same view.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: NetworkId,
+        epoch: Epoch,
+        seed: Digest,
+        roster: Roster,
+        params: Params,
+        drawn: Mapping[NodeId, tuple[Round, ...]],
+    ) -> None:
+        """Bind what is known; `drawn` names every full member."""
+        self.network = network
+        self.epoch = epoch
+        self.seed = seed
+        self.roster = roster
+        self.params = params
+        self.drawn = drawn
+        self.assignment = Assignment(seed, roster, params)
+        self._duties: dict[NodeId, tuple[tuple[bytes, ...], tuple[int, ...]]] = {}
+
+    def duty(self, auditor: NodeId) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
+        """Return (targets, drawn rounds of each) that the auditor's batch must list, in order."""
+        known = self._duties.get(auditor)
+        if known is None:
+            targets = self.assignment.targets(auditor)
+            known = targets, tuple(len(self.drawn[t]) for t in targets)
+            self._duties[auditor] = known
+        return known
+
+    def prepare(self) -> None:
+        """Compute every member's duty at once: cheaper than one by one for who judges them all."""
+        for auditor, targets in self.assignment.all_targets().items():
+            self._duties[auditor] = targets, tuple(len(self.drawn[t]) for t in targets)
+
+
+def drawn_rounds(
+    targets: Iterable[NodeId], randomness: Mapping[Round, Digest], params: Params
+) -> dict[NodeId, tuple[Round, ...]]:
+    """Return the rounds each target is audited in, in order.
+
+    Args:
+        targets: The epoch's full members.
+        randomness: Of every round of the epoch.
+        params: The preset; its `draw_ppm` is the chance.
+    """
+    drawn: dict[NodeId, list[Round]] = {t: [] for t in targets}
+    for number in sorted(randomness):
+        is_drawn = draw_of(randomness[number], params.draw_ppm)
+        for target, rounds in drawn.items():
+            if is_drawn(target):
+                rounds.append(number)
+    return {target: tuple(rounds) for target, rounds in drawn.items()}
+
+
+def sign_batch(secret: bytes, body: BatchBody) -> Batch:
+    """Return the signed batch. The caller records it durably before anybody sees it."""
+    raw = encode(body)
+    signature = sign(secret, BATCH_TAG, sha256(raw))
+    return Batch(sha256(raw), signature, body, encode(Envelope(body=raw, signature=signature)))
+
+
+def read_batch(frame: bytes) -> Batch:
+    """Read a batch's form.
+
+    Raises:
+        ProtocolError: `oversized`, `malformed`, `not-canonical`.
+    """
+    envelope = decode(frame, Envelope)
+    body = decode(envelope.body, BatchBody)
+    return Batch(sha256(envelope.body), envelope.signature, body, frame)
+
+
+def check_batch(batch: Batch, view: EpochView) -> None:
+    """Check all that does not depend on time; cheap checks first, the signature last.
+
+    Raises:
+        ProtocolError: With the reason; `JUDGEMENTS` says what each means for who sent it.
+    """
+    body = batch.body
+    if body.version != VERSION:
+        raise ProtocolError("unknown-version", str(body.version))
+    if body.network != view.network:
+        raise ProtocolError("foreign-network")
+    if body.epoch != view.epoch:
+        raise ProtocolError("other-epoch", str(body.epoch))
+    if body.seed != view.seed:
+        raise ProtocolError("other-seed")
+    member = view.roster.get(batch.auditor)
+    if member is None or member.nonce != body.nonce:
+        raise ProtocolError("not-member")
+    _check_rows(body.rows, view, batch.auditor)
+    if not is_signed_by(batch.auditor, BATCH_TAG, batch.id, batch.signature):
+        raise ProtocolError("bad-signature")
+
+
+def _check_rows(rows: tuple[Row, ...], view: EpochView, auditor: NodeId) -> None:
+    targets, counts = view.duty(auditor)
+    if tuple([row.target for row in rows]) != targets:
+        raise ProtocolError("unassigned")
+    if tuple([len(row.outcomes) for row in rows]) != counts:
+        raise ProtocolError("wrong-rounds")
+    for row in rows:
+        if row.outcomes.translate(None, _KNOWN_OUTCOMES):
+            raise ProtocolError("unknown-outcome")
+        if row.outcomes.count(Outcome.DECLARED) > view.params.declared_rounds_max:
+            raise ProtocolError("too-many-declared")
+        if row.median_ms > view.params.probe_window_ms:
+            raise ProtocolError("bad-median")
+
+
+JUDGEMENTS: Mapping[str, Judgement] = {
+    "oversized": Judgement.REJECT,
+    "malformed": Judgement.REJECT,
+    "not-canonical": Judgement.REJECT,
+    "unknown-version": Judgement.IGNORE,
+    "foreign-network": Judgement.REJECT,
+    "early": Judgement.IGNORE,
+    "late": Judgement.IGNORE,
+    "duplicate": Judgement.IGNORE,
+    "not-ready": Judgement.IGNORE,
+    "other-epoch": Judgement.IGNORE,
+    "other-seed": Judgement.IGNORE,
+    "not-member": Judgement.REJECT,
+    "unassigned": Judgement.REJECT,
+    "wrong-rounds": Judgement.REJECT,
+    "unknown-outcome": Judgement.REJECT,
+    "too-many-declared": Judgement.REJECT,
+    "bad-median": Judgement.REJECT,
+    "bad-signature": Judgement.REJECT,
+}
+"""What each reason means: REJECT only where no honest peer could have sent or passed it on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A judgement, the word for it (empty for ACCEPT), and the batch if its form is right."""
+
+    judgement: Judgement
+    reason: str = ""
+    batch: Batch | None = None
+
+
+def judge(
+    frame: bytes,
+    *,
+    network: NetworkId,
+    clock: EpochClock,
+    last_due: Round,
+    view_of: Mapping[Epoch, EpochView],
+    known: Container[Digest] = (),
+) -> Judged:
+    """Judge a gossiped batch; never raises, whatever arrives.
+
+    Args:
+        frame: The message.
+        network: Ours.
+        clock: Its rounds and epochs.
+        last_due: The last round due by our clock; a peer's may be one round ahead.
+        view_of: The epochs known completely.
+        known: Ids of batches already held.
+    """
+    try:
+        batch = read_batch(frame)
+        _check_arrival(batch, network, clock, last_due)
+        if batch.id in known:
+            return Judged(JUDGEMENTS["duplicate"], "duplicate", batch)
+        check_batch(batch, _complete_view(batch.epoch, view_of))
+    except ProtocolError as error:
+        return Judged(JUDGEMENTS[error.reason], error.reason)
+    return Judged(Judgement.ACCEPT, batch=batch)
+
+
+def _check_arrival(batch: Batch, network: NetworkId, clock: EpochClock, last_due: Round) -> None:
+    if batch.body.version == VERSION and batch.body.network != network:
+        raise ProtocolError("foreign-network")
+    if last_due + 1 < clock.last(batch.epoch):
+        raise ProtocolError("early")
+    if last_due > clock.seal(batch.epoch):
+        raise ProtocolError("late")
+
+
+def _complete_view(epoch: Epoch, view_of: Mapping[Epoch, EpochView]) -> EpochView:
+    view = view_of.get(epoch)
+    if view is None:
+        raise ProtocolError("not-ready")
+    return view
+
+
+def median_ms(latencies_ms: list[int]) -> int:
+    """Return the lower median, 0 of none."""
+    return sorted(latencies_ms)[(len(latencies_ms) - 1) // 2] if latencies_ms else 0
