@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import Protocol
 
-from stkrp2p.core.types import Judgement, NodeId, UnixMs
+from stkrp2p.core.anchor import Header, Proposal
+from stkrp2p.core.batch import Batch
+from stkrp2p.core.beacon import BeaconRound
+from stkrp2p.core.challenge import Receipt
+from stkrp2p.core.roster import Registration
+from stkrp2p.core.score import Score
+from stkrp2p.core.types import Epoch, Judgement, NodeId, Outcome, Round, UnixMs
 
 Handler = Callable[[NodeId, bytes], Awaitable[bytes]]
 """Answers one question frame of an authenticated peer with one answer frame."""
@@ -89,7 +95,13 @@ class Network(Protocol):
         """Answer `protocol`'s questions. An exception in the handler closes that stream only."""
 
     async def ask(
-        self, node: NodeId, protocol: str, question: bytes, *, timeout_ms: int, answer_bytes_max: int
+        self,
+        node: NodeId,
+        protocol: str,
+        question: bytes,
+        *,
+        timeout_ms: int,
+        answer_bytes_max: int,
     ) -> bytes:
         """Send one question on a stream of its own and return the answer.
 
@@ -107,6 +119,21 @@ class Network(Protocol):
         """Counts of everything dropped or refused, by reason; nothing is dropped uncounted."""
 
 
+class BeaconUnavailable(Exception):
+    """No source gave the round: not due yet, endpoints down, or answers that make no sense."""
+
+
+class Beacons(Protocol):
+    """Sources of beacon rounds. What they give is unchecked: the caller verifies it."""
+
+    async def fetch(self, number: Round) -> bytes:
+        """Return a round's signature (48 bytes), waiting a little for one that is just due.
+
+        Raises:
+            BeaconUnavailable: After all endpoints were tried.
+        """
+
+
 class ChainState(StrEnum):
     """How the node stands with its Ethereum endpoint."""
 
@@ -118,9 +145,140 @@ class ChainState(StrEnum):
     WRONG_CHAIN = auto()
     """Another chain id, or no contracts at the addresses: nothing is read or sent."""
 
+    OFF = auto()
+    """No endpoint is configured."""
+
 
 class ChainUnavailable(Exception):
     """The endpoint is down, hanging, on the wrong chain, or answered nonsense."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrySnapshot:
+    """The registry as of one finalised block."""
+
+    registrations: tuple[Registration, ...]
+    block: int
+    """Number of that block."""
+
+    block_ms: UnixMs
+    """Its timestamp."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorRecord:
+    """One anchored epoch, as the chain tells it now; a reorganisation may take it back."""
+
+    header: Header
+    block: int
+    is_final: bool
+    transaction: str
+    """Hash, 0x-hex."""
+
+
+class Chain(Protocol):
+    """The contracts, through one or more Ethereum JSON-RPC endpoints.
+
+    Every method may raise `ChainUnavailable` and nothing else, within its own time-out.
+    """
+
+    @property
+    def state(self) -> ChainState:
+        """How the endpoint was at the last call."""
+
+    @property
+    def detail(self) -> str:
+        """One line for people on `state`."""
+
+    async def registry(self) -> RegistrySnapshot:
+        """Return the registry as of the last finalised block."""
+
+    async def anchors(self, first: Epoch) -> tuple[AnchorRecord, ...]:
+        """Return the anchored epochs from `first` on, in order, at most `ANCHORS_MAX`."""
+
+    async def submit_anchor(self, header: Header, signature: bytes) -> None:
+        """Send the next epoch's anchor unless it is anchored or waiting already.
+
+        Args:
+            header: The epoch's roots; its epoch must be the next one.
+            signature: The council's, compressed (48 bytes).
+        """
+
+    async def is_score_proved(self, header: Header, score: Score, proof: Sequence[bytes]) -> bool:
+        """Ask the contract whether the score stands in the anchored root."""
+
+
+ANCHORS_MAX = 256
+"""Most anchors one call of `Chain.anchors` returns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What we saw of one target in one round, with the receipt if there was an answer."""
+
+    round: Round
+    target: NodeId
+    outcome: Outcome
+    latency_ms: int
+    receipt: Receipt | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEpoch:
+    """An epoch whose roots we know."""
+
+    header: Header
+    proposal: Proposal | None
+    signature: bytes | None
+    """The council's, once we have seen it."""
+
+    is_anchored: bool
+
+
+class Store(Protocol):
+    """What must survive the process. Writes return once they are on disk as promised."""
+
+    async def record_own_batch(self, batch: Batch) -> Batch:
+        """Record our batch of an epoch before anybody sees it, durably against power loss.
+
+        Returns:
+            The batch recorded first for that epoch: whoever calls publishes that one and no other.
+        """
+
+    async def own_batch(self, epoch: Epoch) -> Batch | None: ...
+
+    async def record_header(self, header: Header) -> Header:
+        """Record, durably, the header the council is about to sign; returns the epoch's first."""
+
+    async def put_observations(self, observations: Sequence[Observation]) -> None: ...
+
+    async def observations(self, first: Round, last: Round) -> tuple[Observation, ...]:
+        """Return our observations of rounds `first` to `last`, in order of round and target."""
+
+    async def put_batches(self, epoch: Epoch, batches: Sequence[Batch]) -> None: ...
+
+    async def batches(self, epoch: Epoch) -> tuple[Batch, ...]:
+        """Return all stored batches of an epoch; more than two of one auditor are possible."""
+
+    async def put_rounds(self, rounds: Sequence[BeaconRound]) -> None: ...
+
+    async def rounds(self, first: Round, last: Round) -> tuple[BeaconRound, ...]: ...
+
+    async def put_registry(self, snapshot: RegistrySnapshot) -> None: ...
+
+    async def registry(self) -> RegistrySnapshot | None: ...
+
+    async def put_epoch(self, epoch: StoredEpoch, scores: Sequence[Score]) -> None:
+        """Keep an epoch's roots and score table (empty for light nodes) for good; replaces."""
+
+    async def epoch(self, epoch: Epoch) -> StoredEpoch | None: ...
+
+    async def scores(self, epoch: Epoch) -> tuple[Score, ...]: ...
+
+    async def last_anchored(self) -> Epoch | None: ...
+
+    async def prune(self, before: Epoch, before_round: Round) -> None:
+        """Forget batches, observations and rounds of older epochs; roots and tables stay."""
 
 
 class WorkloadError(Exception):
@@ -139,8 +297,9 @@ class WorkloadHealth:
 class Workload(Protocol):
     """The blockchain node (or service) one sidecar looks after (R10, R64, R70)."""
 
-    kind: str
-    """Name in configuration and reports: `ethereum`, `http`, `none`."""
+    @property
+    def descriptor(self) -> str:
+        """What the registry says of it, such as `ethereum:31337`, `http:8080/health`, `none`."""
 
     async def health(self) -> WorkloadHealth: ...
 
@@ -152,5 +311,18 @@ class Workload(Protocol):
         """
 
 
-ReportCheck = Callable[[bytes, bytes, UnixMs], str]
-"""(challenge, report, now_ms) -> "" if the report is right, else one word that says why not. Pure."""
+class Examiner(Protocol):
+    """Checks other nodes' reports, by the workload their registration names."""
+
+    async def fault(
+        self, *, descriptor: str, host: str, challenge: bytes, report: bytes, now_ms: UnixMs
+    ) -> str:
+        """Return one word that says what is wrong with a report, "" if it is right.
+
+        Args:
+            descriptor: The target's workload, from its registration.
+            host: The IP address the target is connected from; the only one ever probed.
+            challenge: 32 bytes.
+            report: What the target answered.
+            now_ms: Wall clock, for "a head no older than …".
+        """

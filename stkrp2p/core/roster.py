@@ -12,11 +12,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from typing import Annotated
+
+import msgspec
 
 from stkrp2p.core import merkle
 from stkrp2p.core.crypto import CLAIM_TAG, is_signed_by, sign
-from stkrp2p.core.types import Digest, Epoch, Kind, NetworkId, NodeId, Operator
-from stkrp2p.core.wire import encode
+from stkrp2p.core.types import (
+    Digest,
+    Epoch,
+    Kind,
+    NetworkId,
+    NodeId,
+    Operator,
+    ProtocolError,
+)
+from stkrp2p.core.wire import Message, Uint, decode, encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +49,8 @@ class Registration:
     claim: bytes
     """The node key's signature over the network, the operator, the node and the nonce."""
 
-    addresses: bytes = b""
-    """Where the node says it can be reached; not part of the roster."""
+    profile: bytes = b""
+    """What the node says of itself (an encoded `Profile`); not part of the roster."""
 
     exit_epoch: Epoch | None = None
     """First epoch it no longer holds for."""
@@ -56,6 +67,34 @@ class Registration:
     def stake_at(self, epoch: Epoch) -> int:
         """Return the stake that counts in an epoch, in ANKR wei; 0 before the first."""
         return max((s for s in self.stakes if s[0] <= epoch), default=(epoch, 0))[1]
+
+
+class Profile(Message, frozen=True):
+    """What a registration says for other peers' sake; its operator may change it at any time."""
+
+    version: Uint
+    workload: Annotated[str, msgspec.Meta(max_length=128)]
+    """How the node is audited, such as `ethereum:1`, `http:8080/health`, `tcp:30303`, `none`."""
+
+    addresses: Annotated[
+        tuple[Annotated[str, msgspec.Meta(max_length=128)], ...], msgspec.Meta(max_length=4)
+    ]
+    """Multiaddrs without `/p2p`."""
+
+
+PROFILE_BYTES_MAX = 512
+"""Largest encoded profile; the registry contract refuses more."""
+
+NO_PROFILE = Profile(version=1, workload="none", addresses=())
+"""What a profile that cannot be read counts as."""
+
+
+def read_profile(entry: Registration) -> Profile:
+    """Return what a registration says of its node; `NO_PROFILE` if it is not readable."""
+    try:
+        return decode(entry.profile, Profile, bytes_max=PROFILE_BYTES_MAX)
+    except ProtocolError:
+        return NO_PROFILE
 
 
 def claim_payload(network: NetworkId, operator: Operator, node: NodeId, nonce: int) -> bytes:
