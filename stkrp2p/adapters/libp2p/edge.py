@@ -1,0 +1,384 @@
+"""The network port on libp2p: one identity, whatever happens to the stack below it.
+
+The stack (`host.run_stack`) is a child task. If it ever fails it is started again, after a wait, with
+the same identity and on the same ports; topics, handlers, address book, bans and counts live here
+and survive. While it is down nobody is reachable and own messages wait in a bounded outbox.
+"""
+# ruff: noqa: BLE001  - a supervisor answers every failure of what it supervises
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import trio
+from libp2p.custom_types import TProtocol
+from libp2p.peer.id import ID
+from libp2p.rcmgr import Direction
+
+from stkrp2p.adapters.libp2p.errors import ListenError
+from stkrp2p.adapters.libp2p.guards import EdgeYamux, contained
+from stkrp2p.adapters.libp2p.host import Shared, Stack, run_stack
+from stkrp2p.adapters.libp2p.identity import node_from_peer_id, node_from_seed, peer_id_bytes
+from stkrp2p.adapters.libp2p.limits import EdgeLimits
+from stkrp2p.adapters.libp2p.peers import Gate, PeerBook, jittered
+from stkrp2p.adapters.libp2p.streams import Answerer, Asker
+from stkrp2p.core.types import NodeId
+from stkrp2p.ports import Handler, Judge, PeerStatus, Unreachable, WallClock
+
+if TYPE_CHECKING:
+    from libp2p.abc import INetConn, INetStream
+
+log = logging.getLogger("stkrp2p.edge")
+
+_TICK_S_MIN = 0.05
+_TICK_S_MAX = 5.0
+
+
+class Edge:
+    """A node's side of the network; implements `ports.Network`.
+
+    Made by `open_edge`. Methods are called from the trio loop it runs in.
+    """
+
+    def __init__(
+        self, *, seed: bytes, listen: Sequence[str], limits: EdgeLimits, clock: WallClock
+    ) -> None:
+        self._node = node_from_seed(seed)
+        self._limits = limits
+        self._listen = tuple(listen)
+        self._counters: Counter[str] = Counter()
+        self._gate = Gate(limits, self._counters)
+        self._judges: dict[str, Judge] = {}
+        self._answerers: dict[str, Answerer] = {}
+        self._outbox: deque[tuple[str, bytes]] = deque()
+        self._book = PeerBook(node=self._node, limits=limits)
+        self._dials: dict[NodeId, trio.Event] = {}
+        self._since_s: dict[NodeId, float] = {}
+        self._stack: Stack | None = None
+        self._asker: Asker | None = None
+        self._nursery: trio.Nursery | None = None
+        self._wake = trio.Event()
+        self._shared = Shared(
+            seed=seed,
+            limits=limits,
+            clock=clock,
+            counters=self._counters,
+            gate=self._gate,
+            judges=self._judges,
+            on_change=self._on_change,
+        )
+
+    # ---------------------------------------------------------------- port: who and where
+
+    @property
+    def node(self) -> NodeId:
+        """Our own id."""
+        return self._node
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The multiaddrs we listen on, without `/p2p/…`."""
+        return self._listen
+
+    def set_addresses(self, book: Mapping[NodeId, Sequence[str]]) -> None:
+        """Replace the address book: whom to stay connected with, and where they may be found."""
+        self._count_unfit(self._book.replace(book, now_s=trio.current_time()))
+
+    def learn_addresses(self, node: NodeId, addresses: Sequence[str]) -> None:
+        """Add addresses for one peer that another source (a signed record) named."""
+        self._count_unfit(self._book.learn(node, addresses, now_s=trio.current_time()))
+
+    def _count_unfit(self, unfit: int) -> None:
+        if unfit:
+            self._counters["addresses_refused"] += unfit
+        self._wake.set()
+
+    def peers(self) -> tuple[PeerStatus, ...]:
+        """The peers connected now, sorted by node id."""
+        if self._stack is None:
+            return ()
+        found = []
+        for peer, conns in self._stack.swarm.get_connections_map().items():
+            if conns:
+                found.append(self._status(node_from_peer_id(peer.to_bytes()), conns[-1]))
+        return tuple(sorted(found, key=lambda status: status.node))
+
+    def _status(self, node: NodeId, conn: INetConn) -> PeerStatus:
+        muxed = conn.muxed_conn
+        latency_s = muxed.latency_s if isinstance(muxed, EdgeYamux) else None
+        addresses = conn.get_transport_addresses()
+        return PeerStatus(
+            node=node,
+            address=str(addresses[0]).partition("/p2p/")[0] if addresses else "",
+            is_inbound=getattr(conn, "direction", None) == Direction.INBOUND,
+            latency_ms=None if latency_s is None else round(latency_s * 1000),
+            connected_s=int(trio.current_time() - self._since_s.get(node, trio.current_time())),
+        )
+
+    def ban(self, node: NodeId) -> None:
+        """Drop the peer's connections and refuse new ones until restart."""
+        self._gate.banned.add(node)
+        if self._stack is not None and self._nursery is not None:
+            self._nursery.start_soon(self._stack.swarm.drop, _peer(node))
+
+    def counters(self) -> Mapping[str, int]:
+        """Counts of everything dropped or refused, by reason; nothing is dropped uncounted."""
+        return dict(sorted(self._counters.items()))
+
+    # ---------------------------------------------------------------- port: gossip
+
+    def join_topic(self, topic: str, judge: Judge) -> None:
+        """Take part in a topic; `judge` decides on every message before it is passed on.
+
+        Raises:
+            ValueError: Too many topics, or the name is too long.
+        """
+        if topic not in self._judges and len(self._judges) >= self._limits.topics_max:
+            raise ValueError(f"at most {self._limits.topics_max} topics")
+        if len(topic.encode()) > self._limits.topic_bytes_max:
+            raise ValueError(f"a topic's name has at most {self._limits.topic_bytes_max} bytes")
+        self._judges[topic] = judge
+        if self._stack is not None and self._nursery is not None:
+            self._nursery.start_soon(self._subscribe, self._stack, topic)
+
+    async def _subscribe(self, stack: Stack, topic: str) -> None:
+        await stack.pubsub.subscribe(topic)
+
+    async def publish(self, topic: str, data: bytes) -> None:
+        """Gossip one message of our own; returns when it is queued for the mesh.
+
+        Raises:
+            ValueError: `data` is larger than the topic's cap, or the topic was not joined.
+        """
+        if len(data) > self._limits.message_bytes_max:
+            raise ValueError(f"a message has at most {self._limits.message_bytes_max} bytes")
+        if topic not in self._judges:
+            raise ValueError(f"topic not joined: {topic}")
+        await trio.lowlevel.checkpoint()
+        if self._stack is not None:
+            await self._stack.pubsub.publish(topic, data)
+            return
+        if len(self._outbox) >= self._limits.outbox_max:
+            self._outbox.popleft()
+            self._counters["gossip_dropped_outbox_full"] += 1
+        self._outbox.append((topic, data))
+
+    # ---------------------------------------------------------------- port: questions
+
+    def serve(self, protocol: str, handler: Handler, *, answer_bytes_max: int) -> None:
+        """Answer `protocol`'s questions. An exception in the handler closes that stream only.
+
+        Raises:
+            ValueError: `answer_bytes_max` is above the edge's own limit.
+        """
+        if answer_bytes_max > self._limits.answer_bytes_max:
+            raise ValueError(f"an answer has at most {self._limits.answer_bytes_max} bytes")
+        self._answerers[protocol] = Answerer(
+            handler,
+            answer_bytes_max=answer_bytes_max,
+            limits=self._limits,
+            counters=self._counters,
+        )
+        if self._stack is not None:
+            self._serve(self._stack, protocol)
+
+    def _serve(self, stack: Stack, protocol: str) -> None:
+        stack.host.set_stream_handler(TProtocol(protocol), self._answerers[protocol].serve)
+
+    async def ask(
+        self,
+        node: NodeId,
+        protocol: str,
+        question: bytes,
+        *,
+        timeout_ms: int,
+        answer_bytes_max: int,
+    ) -> bytes:
+        """Send one question on a stream of its own and return the answer.
+
+        A peer that is not connected and whose address is known is dialled first, within the time.
+
+        Raises:
+            Unreachable: No whole answer within `timeout_ms`, whatever the reason.
+            ValueError: The question is longer than any peer takes.
+        """
+        if len(question) > self._limits.question_bytes_max:
+            raise ValueError(f"a question has at most {self._limits.question_bytes_max} bytes")
+        await trio.lowlevel.checkpoint()
+        if self._asker is None:
+            self._counters["asks_failed"] += 1
+            raise Unreachable("the stack is being restarted")
+        return await self._asker.ask(
+            node,
+            protocol,
+            question,
+            timeout_ms=timeout_ms,
+            answer_bytes_max=min(answer_bytes_max, self._limits.answer_bytes_max),
+        )
+
+    async def _open_stream(self, node: NodeId, protocol: str) -> INetStream:
+        stack = self._stack
+        if stack is None:
+            raise Unreachable("the stack is being restarted")
+        await self.connect(node)
+        return await stack.host.new_stream(_peer(node), [TProtocol(protocol)])
+
+    # ---------------------------------------------------------------- connections
+
+    async def connect(self, node: NodeId) -> None:
+        """Return once a peer is connected, dialling it if need be; one dial at a time.
+
+        Raises:
+            Unreachable: It is banned or ourselves, no address is known, or none answered.
+        """
+        if self._is_connected(node):
+            return
+        if node in self._gate.banned or node == self._node or not self._book.addresses(node):
+            raise Unreachable("banned, ourselves, or no address known")
+        await self._start_dial(node).wait()
+        if not self._is_connected(node):
+            raise Unreachable("no address answered")
+
+    def _start_dial(self, node: NodeId) -> trio.Event:
+        done = self._dials.get(node)
+        if done is None:
+            if self._nursery is None or len(self._dials) >= self._limits.dials_max:
+                raise Unreachable("too many dials under way")
+            done = self._dials[node] = trio.Event()
+            self._nursery.start_soon(self._dial, node, done)
+        return done
+
+    async def _dial(self, node: NodeId, done: trio.Event) -> None:
+        try:
+            address = await self._dial_any(node)
+            if self._is_connected(node):
+                self._book.reached(node, address=address)
+            else:
+                self._counters["dials_failed"] += 1
+                self._book.failed(node, now_s=trio.current_time())
+        finally:
+            self._dials.pop(node, None)
+            done.set()
+            self._wake.set()
+
+    async def _dial_any(self, node: NodeId) -> str | None:
+        for address in self._book.addresses(node):
+            stack = self._stack
+            if stack is None or self._is_connected(node) or node in self._gate.banned:
+                break
+            try:
+                await stack.swarm.dial(address, _peer(node))
+            except Exception as error:
+                log.debug("dial failed", extra={"node": node.hex(), "error": repr(error)})
+            else:
+                return address
+        return None
+
+    def _is_connected(self, node: NodeId) -> bool:
+        return self._stack is not None and bool(self._stack.swarm.get_connections(_peer(node)))
+
+    def _on_change(self, peer: ID) -> None:
+        node = node_from_peer_id(peer.to_bytes())
+        now_s = trio.current_time()
+        if self._is_connected(node):
+            self._since_s.setdefault(node, now_s)
+            self._book.reached(node, address=None)
+        elif self._since_s.pop(node, None) is not None:
+            self._book.lost(node, now_s=now_s)
+        self._wake.set()
+
+    async def _keep_connected(self) -> None:
+        """Dial the peers of the book that are due, until cancelled."""
+        while True:
+            self._wake = trio.Event()
+            now_s = trio.current_time()
+            busy = {*self._since_s, *self._dials, *self._gate.banned}
+            room = min(
+                self._limits.dials_max - len(self._dials),
+                self._limits.peers_kept_max - len(self._since_s) - len(self._dials),
+            )
+            for node in self._book.due(busy, now_s=now_s)[: max(0, room)]:
+                self._start_dial(node)
+                busy.add(node)
+            due_s = self._book.next_due_s(busy) if room > 0 else None
+            wait_s = _TICK_S_MAX if due_s is None else due_s - now_s
+            with trio.move_on_after(min(_TICK_S_MAX, max(_TICK_S_MIN, wait_s))):
+                await self._wake.wait()
+
+    # ---------------------------------------------------------------- supervision
+
+    async def supervise(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Run the stack until cancelled, again and again if it fails.
+
+        Args:
+            task_status: Started once the first run listens.
+
+        Raises:
+            ListenError: The first run cannot listen.
+        """
+        wait_s = self._limits.restart_first_s
+        is_first = True
+        while True:
+            begun_s = trio.current_time()
+            try:
+                await self._run(task_status if is_first else trio.TASK_STATUS_IGNORED)
+            except ListenError:
+                if is_first:
+                    raise
+                self._counters["stack_listens_failed"] += 1
+            except Exception as error:
+                self._counters["stack_failures"] += 1
+                log.warning("stack failed", extra={"error": repr(error)}, exc_info=error)
+            is_first = False
+            if trio.current_time() - begun_s > self._limits.restart_s_max:
+                wait_s = self._limits.restart_first_s
+            await trio.sleep(jittered(wait_s))
+            wait_s = min(self._limits.restart_s_max, 2 * wait_s)
+
+    async def _run(self, task_status: trio.TaskStatus[None]) -> None:
+        try:
+            async with run_stack(self._shared, self._listen) as stack:
+                async with trio.open_nursery() as nursery:
+                    self._listen = stack.addresses
+                    self._nursery = nursery
+                    self._asker = Asker(nursery, self._open_stream, self._limits, self._counters)
+                    self._stack = stack
+                    for protocol in self._answerers:
+                        self._serve(stack, protocol)
+                    await self._empty_outbox(stack)
+                    task_status.started()
+                    await self._keep_connected()
+        finally:
+            self._stack = self._asker = self._nursery = None
+            self._since_s.clear()
+            self._dials.clear()
+
+    async def _empty_outbox(self, stack: Stack) -> None:
+        while self._outbox:
+            topic, data = self._outbox.popleft()
+            async with contained("gossip_dropped_outbox", self._counters):
+                await stack.pubsub.publish(topic, data)
+
+
+def _peer(node: NodeId) -> ID:
+    return ID(peer_id_bytes(node))
+
+
+@contextlib.asynccontextmanager
+async def open_edge(
+    *, seed: bytes, listen: Sequence[str], limits: EdgeLimits, clock: WallClock
+) -> AsyncIterator[Edge]:
+    """Run an edge for the time of the context; see `open_network`."""
+    edge = Edge(seed=seed, listen=listen, limits=limits, clock=clock)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(edge.supervise)
+        try:
+            yield edge
+        finally:
+            nursery.cancel_scope.cancel()

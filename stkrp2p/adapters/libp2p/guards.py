@@ -1,0 +1,612 @@
+"""Every change to py-libp2p 0.8.1's own workings; each says what the stock library does instead.
+
+The changes come in three forms: subclasses (`EdgeYamux`, `EdgeSwarm`, `EdgeHost`), which are only
+used by our hosts; module patches (`install`), for what the library keeps in modules; and settings.
+Each has a test in `tests/adapters/libp2p/test_guards.py` in which the stock library fails. The
+library's version is pinned because most of this reaches into private parts.
+"""
+# ruff: noqa: SLF001, BLE001  - this module exists to reach into the library and to contain it
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import libp2p.protocol_muxer.multiselect_communicator as communicator_module
+import libp2p.stream_muxer.yamux.yamux as yamux_module
+import libp2p.transport.tcp.tcp as tcp_module
+import trio
+from libp2p.abc import INetConn, INetStream, ISecureConn
+from libp2p.custom_types import TProtocol
+from libp2p.exceptions import ParseError
+from libp2p.host.basic_host import BasicHost
+from libp2p.identity.identify.identify import ID as IDENTIFY
+from libp2p.identity.identify_push.identify_push import ID_PUSH as IDENTIFY_PUSH
+from libp2p.io.abc import Reader, ReadWriteCloser
+from libp2p.io.trio import TrioTCPStream
+from libp2p.network.connection.exceptions import RawConnError
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.network.exceptions import SwarmException
+from libp2p.network.stream.exceptions import StreamError
+from libp2p.network.swarm import Swarm
+from libp2p.peer.id import ID
+from libp2p.peer.peerstore import PeerStoreError
+from libp2p.stream_muxer.exceptions import MuxedStreamError
+from multiaddr import Multiaddr
+
+from stkrp2p.adapters.libp2p.identity import ip_group, multiaddr, node_from_peer_id
+from stkrp2p.adapters.libp2p.limits import WINDOW_BYTES_MAX, EdgeLimits
+from stkrp2p.adapters.libp2p.peers import Gate
+
+if TYPE_CHECKING:
+    from libp2p.network.connection.swarm_connection import SwarmConn
+
+log = logging.getLogger("stkrp2p.edge")
+
+_WINDOW_SLACK_BYTES = 64 * 1024
+_LISTEN_BACKLOG = 512
+_LINE_BYTES_MAX = 1024
+_VARINT_LAST = 0x80  # a varint's last byte is below this
+
+_NOISY = (
+    "libp2p.host.basic_host",
+    "libp2p.network",
+    "libp2p.pubsub",
+    "libp2p.transport",
+    "libp2p.stream_muxer",
+    "libp2p.protocol_muxer",
+    "libp2p.security",
+    "libp2p.identity",
+)
+
+
+# ---------------------------------------------------------------------------------------- install
+
+
+def install() -> None:
+    """Patch the library's modules; calling it again changes nothing."""
+    yamux_module.MAX_WINDOW_SIZE = WINDOW_BYTES_MAX
+    yamux_module.YamuxStream._auto_tune_and_send_window_update = _release_window  # type: ignore[method-assign]
+    tcp_module._open_reuseport_listeners = _open_listeners
+    communicator_module.read_delim = _read_line
+    TrioTCPStream.get_remote_address = _remote_address  # type: ignore[method-assign]
+    _tame_loggers()
+
+
+def _tame_loggers() -> None:
+    """Let the library's records reach the application's handlers, and fewer of them.
+
+    Stock: `import libp2p` cuts its loggers off (`propagate = False`) with no handler, so warnings
+    go raw to stderr and the rest nowhere; one refused protocol is six lines at ERROR.
+    """
+    root = logging.getLogger("libp2p")
+    root.propagate = True
+    root.handlers.clear()
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in ("multiaddr", "async_service"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+async def _open_listeners(host: str | None, port: int) -> list[trio.SocketListener]:
+    """Open one listening socket that nobody else can share.
+
+    Stock: SO_REUSEPORT, so that a second node binds the same port in silence and takes half of the
+    connections; and a backlog of 128. An IPv6 socket here takes IPv6 only, so that `0.0.0.0` and
+    `::` may be listened on side by side.
+    """
+    host = host or "0.0.0.0"  # noqa: S104  - the caller asked for all interfaces
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = trio.socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        await sock.bind((host, port))
+        sock.listen(_LISTEN_BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return [trio.SocketListener(sock)]
+
+
+def _remote_address(self: TrioTCPStream) -> tuple[str, int] | None:
+    """Return host and port of the other end, for IPv6 too.
+
+    Stock: `None` for IPv6, whose socket names have four fields; so no limit by address holds there.
+    """
+    if self._cached_remote_address is None:
+        with contextlib.suppress(OSError):
+            name = self.stream.socket.getpeername()
+            self._cached_remote_address = (str(name[0]), int(name[1]))
+    return self._cached_remote_address
+
+
+async def _read_line(reader: Reader) -> bytes:
+    """Read one line of multistream-select, at most `_LINE_BYTES_MAX` long and UTF-8.
+
+    Stock: a line may announce any length, before any handshake, and a buffer of that length is
+    asked for at once; one that is not UTF-8 raises what nobody catches.
+
+    Raises:
+        ParseError: The line is too long, not UTF-8, not ended by a line feed, or cut off.
+    """
+    length, shift = 0, 0
+    while True:
+        byte = (await reader.read(1) or b"\0")[0]
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if length > _LINE_BYTES_MAX:
+            raise ParseError("multistream line too long")
+        if byte < _VARINT_LAST:
+            break
+    line = b""
+    while len(line) < length:
+        data = await reader.read(length - len(line))
+        if not data:
+            raise ParseError("multistream line cut off")
+        line += data
+    if not line.endswith(b"\n"):
+        raise ParseError("multistream line has no end")
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        raise ParseError("multistream line is not UTF-8") from error
+    return line[:-1]
+
+
+async def _release_window(self: yamux_module.YamuxStream, *, bytes_read: int = 0) -> None:
+    """Give credit back once half of the window has been read.
+
+    Stock: a WINDOW_UPDATE frame for nearly each read, that is an encryption, a system call and a
+    decryption; a gossiped message needs three to four reads.
+    """
+    if bytes_read <= 0:
+        return
+    self._pending_recv_release += bytes_read
+    credit = self._pending_recv_release
+    if credit * 2 < WINDOW_BYTES_MAX:
+        return
+    self._pending_recv_release = 0
+    self.recv_window += credit
+    await self.send_window_update(credit)
+
+
+# ------------------------------------------------------------------------------------------ yamux
+
+
+class _Buffer(bytearray):
+    """Bytes a stream received and nobody has read yet, bounded."""
+
+    __slots__ = ("conn",)
+
+    def __init__(self, conn: EdgeYamux) -> None:
+        super().__init__()
+        self.conn = conn
+
+    def extend(self, data: Any, /) -> None:
+        """Take what arrived; a peer that exceeds its window loses the connection."""
+        stream_max = WINDOW_BYTES_MAX + _WINDOW_SLACK_BYTES
+        if len(self) + len(data) > stream_max or not self.conn.has_room(len(data)):
+            self.conn.overrun()
+            raise BufferError("receive window overrun")
+        super().extend(data)
+
+
+class _Buffers(dict[int, bytearray]):
+    """The receive buffers of a connection, each made a bounded one."""
+
+    def __init__(self, conn: EdgeYamux) -> None:
+        super().__init__()
+        self._conn = conn
+
+    def __setitem__(self, stream_id: int, buffer: bytearray) -> None:
+        bounded = _Buffer(self._conn)
+        if buffer:
+            bounded.extend(buffer)
+        super().__setitem__(stream_id, bounded)
+
+
+class EdgeYamux(yamux_module.Yamux):
+    """A yamux connection that enforces windows, survives deadlines and notices a dead peer.
+
+    Stock: windows are announced and never enforced, so a peer can fill our memory; a cancelled
+    write loses a noise nonce or half a frame and with it the connection; a cancelled `open_stream`
+    leaks one of 256 slots, and with none left the next one hangs for ever; a peer that is frozen or
+    cut off is never noticed.
+    """
+
+    def __init__(
+        self, secured_conn: ISecureConn, peer_id: ID, limits: EdgeLimits, counters: Counter[str]
+    ) -> None:
+        super().__init__(secured_conn, peer_id)
+        self.stream_buffers: dict[int, bytearray] = _Buffers(self)
+        self.latency_s: float | None = None
+        self._limits = limits
+        self._counters = counters
+
+    def has_room(self, length: int) -> bool:
+        """Whether `length` more unread bytes are within the connection's bound."""
+        unread = sum(map(len, self.stream_buffers.values()))
+        return unread + length <= self._limits.connection_buffer_bytes_max
+
+    def overrun(self) -> None:
+        """Give the connection up because its peer ignores flow control."""
+        self._counters["connections_closed_window_overrun"] += 1
+        self.event_shutting_down.set()
+
+    async def _write_frame(self, data: bytes) -> None:
+        """Send one frame whole, whatever deadline fires meanwhile, or give the connection up."""
+        async with self._write_lock:
+            deadline_s = trio.current_time() + self._limits.write_stall_s
+            with trio.CancelScope(shield=True, deadline=deadline_s) as scope:
+                await self.secured_conn.write(data)
+            if scope.cancelled_caught:
+                self._counters["connections_closed_write_stalled"] += 1
+                await self._hang_up()
+                raise RawConnError("connection closed: write stalled")
+
+    async def _hang_up(self) -> None:
+        """Close the socket, which ends the reading task, which cleans up."""
+        self.event_shutting_down.set()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
+            await self.secured_conn.close()
+
+    async def open_stream(self) -> yamux_module.YamuxStream:
+        """Open a stream whole or not at all; refuse at once when all slots are taken."""
+        if self.stream_backlog_semaphore.value == 0:
+            raise MuxedStreamError("too many open streams")
+        with trio.CancelScope(shield=True):  # bounded: one frame
+            return await super().open_stream()
+
+    async def handle_incoming(self) -> None:
+        """Read frames until the connection ends, and wake all readers whatever ended it."""
+        await super().handle_incoming()
+        if not self.event_closed.is_set():
+            await self._cleanup_on_error()
+
+    async def _measure_rtt_loop(self) -> None:
+        """Ping for as long as the connection lasts; close it when the peer does not answer.
+
+        These are yamux's own pings: one small frame each way, no stream.
+        """
+        limits = self._limits
+        while not self.event_shutting_down.is_set():
+            sent_s = trio.current_time()
+            if not await self._ping(limits.ping_timeout_s):
+                if not self.event_shutting_down.is_set():
+                    self._counters["connections_closed_no_answer"] += 1
+                    await self._hang_up()
+                return
+            self.latency_s = trio.current_time() - sent_s
+            with trio.move_on_after(limits.ping_interval_s):
+                await self.event_shutting_down.wait()
+
+    async def _ping(self, timeout_s: float) -> bool:
+        self._ping_id = (self._ping_id + 1) % 2**32
+        self._ping_event = trio.Event()
+        frame = struct.pack(
+            yamux_module.YAMUX_HEADER_FORMAT,
+            0,
+            yamux_module.TYPE_PING,
+            yamux_module.FLAG_SYN,
+            0,
+            self._ping_id,
+        )
+        with trio.move_on_after(timeout_s):
+            try:
+                await self._write_frame(frame)
+            except (RawConnError, OSError):
+                return False
+            except Exception:  # the noise layer raises what it likes on a closed socket
+                return False
+            await self._ping_event.wait()
+            return True
+        return False
+
+
+# ------------------------------------------------------------------------------------------ swarm
+
+
+class EdgeSwarm(Swarm):
+    """Connections: who comes in, how many, and what is left when they go.
+
+    Stock: an inbound connection keeps its slot and a task until the host stops, so that a node is
+    deaf after 250 of them; one address may hold all half-open slots; the auto-connector dials
+    everybody it has heard of; opening a stream may dial; deadlines leak streams.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        gate: Gate,
+        limits: EdgeLimits,
+        counters: Counter[str],
+        on_change: Callable[[ID], None],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.notifees.clear()  # the tag store's, which remembers peers for ever
+        self.sockets: set[ReadWriteCloser] = set()
+        self._gate = gate
+        self._limits = limits
+        self._counters = counters
+        self._on_change = on_change
+
+        async def stay_quiet() -> None:
+            return None
+
+        self.auto_connector.maybe_connect = stay_quiet  # type: ignore[method-assign]
+
+    def _schedule_auto_connect(self) -> None:
+        """Dial nobody by ourselves; the edge decides whom to dial."""
+
+    def _schedule_prune(self) -> None:
+        """Close nobody by ourselves; the gate refuses before there are too many."""
+
+    async def _notify(self, method: str, *args: Any) -> None:
+        if method not in {"opened_stream", "closed_stream"}:  # nobody listens to these
+            await super()._notify(method, *args)
+
+    async def notify_disconnected(self, conn: INetConn) -> None:
+        """Tell listeners, without the auto-connector, which remembers peers for ever."""
+        await self._notify("disconnected", conn)
+
+    def remove_conn(self, swarm_conn: SwarmConn) -> None:
+        """Forget a connection, and the peer with its last one; stock remembers its addresses."""
+        super().remove_conn(swarm_conn)
+        peer = swarm_conn.muxed_conn.peer_id
+        if not self.get_connections(peer):
+            with contextlib.suppress(PeerStoreError):
+                self.peerstore.clear_peerdata(peer)
+        self._on_change(peer)
+
+    async def new_stream(self, peer_id: ID) -> INetStream:
+        """Open a stream on a connection there is; the caller's deadline cannot cut it in half."""
+        if not self.get_connections(peer_id):
+            raise SwarmException(f"not connected to {peer_id}")
+        with trio.CancelScope(shield=True):  # bounded: one frame and some checkpoints
+            return await super().new_stream(peer_id)
+
+    async def _handle_inbound_connection(
+        self, read_write_closer: ReadWriteCloser, maddr: Multiaddr
+    ) -> None:
+        """Take an accepted socket through the handshake and hold its place until it ends."""
+        remote = read_write_closer.get_remote_address()
+        group = ip_group(remote[0]) if remote else "?"
+        if not self._gate.knock(group):
+            await read_write_closer.close()
+            return
+        self.sockets.add(read_write_closer)
+        try:
+            conn = await self._accept(read_write_closer, group)
+            if conn is not None:
+                await conn.event_closed.wait()
+        finally:
+            self._gate.leave(group)
+            self.sockets.discard(read_write_closer)
+            with trio.CancelScope(shield=True):
+                await read_write_closer.close()
+
+    async def _accept(self, socket_: ReadWriteCloser, group: str) -> SwarmConn | None:
+        """Return the proven connection, or `None` if the other end failed or is not welcome."""
+        try:
+            muxed = await self._upgrade(RawConnection(socket_, initiator=False), None)
+            return await self._register(muxed, "inbound")
+        except Exception as error:
+            self._counters["handshakes_failed"] += 1
+            log.debug("inbound handshake failed", extra={"from": group, "error": repr(error)})
+            return None
+        finally:
+            self._gate.prove(group)
+
+    async def dial(self, address: str, peer: ID) -> None:
+        """Connect to a peer at one address; the deadline is ours and cuts nothing shared.
+
+        Stock: `connect` waits 250 ms after the first address, has no deadline against a silent
+        server, and remembers a failure for 60 s.
+
+        Raises:
+            SwarmException: It did not answer, or is somebody else.
+        """
+        transport = self.transport_manager.transport_for_dialing(Multiaddr(address))
+        if transport is None or len(self.get_connections()) >= self._limits.connections_max:
+            raise SwarmException(f"cannot dial {address} now")
+        raw = None
+        try:
+            with trio.fail_after(self._limits.dial_s):
+                raw = await transport.dial(Multiaddr(address))
+            muxed = await self._upgrade(raw, peer)
+            await self._register(muxed, "outbound")
+        except Exception as error:
+            await self._close_raw(raw)
+            raise SwarmException(f"{address}: {error!r}") from error
+        except BaseException:
+            await self._close_raw(raw)
+            raise
+
+    async def _close_raw(self, raw: Any) -> None:
+        if raw is not None:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
+                await raw.close()
+
+    async def _upgrade(self, raw: Any, peer: ID | None) -> EdgeYamux:
+        """Run the noise handshake and agree on yamux, within `handshake_s`."""
+        with trio.fail_after(self._limits.handshake_s):
+            secured = await self.upgrader.upgrade_security(raw, peer is not None, peer)
+            remote = secured.get_remote_peer()
+            self._check_welcome(remote)
+            await self.upgrader.muxer_multistream._selector.select(secured, raw.is_initiator)
+        return EdgeYamux(secured, remote, self._limits, self._counters)
+
+    def _check_welcome(self, peer: ID) -> None:
+        try:
+            node = node_from_peer_id(peer.to_bytes())
+        except ValueError as error:
+            self._counters["connections_refused_foreign_identity"] += 1
+            raise SwarmException("not an Ed25519 identity") from error
+        if node in self._gate.banned:
+            self._counters["connections_refused_banned"] += 1
+            raise SwarmException("banned")
+        if peer == self.self_id:
+            self._counters["connections_refused_self"] += 1
+            raise SwarmException("connection with ourselves")
+
+    async def _register(self, muxed: EdgeYamux, direction: str) -> SwarmConn:
+        if len(self.get_connections()) >= self._limits.connections_max:
+            self._counters["connections_refused_total"] += 1
+            raise SwarmException("too many connections")
+        await self._make_room(muxed.peer_id)
+        conn = await self.add_conn(muxed, direction=direction)
+        self._on_change(muxed.peer_id)
+        return conn
+
+    async def _make_room(self, peer: ID) -> None:
+        """Close a peer's oldest connections so that one more is within its bound."""
+        conns = self.get_connections(peer)
+        excess = len(conns) - self._limits.connections_per_peer_max + 1
+        for conn in conns[: max(0, excess)]:
+            self._counters["connections_closed_superseded"] += 1
+            await conn.close()
+
+    async def drop(self, peer: ID) -> None:
+        """Close all connections with a peer."""
+        async with trio.open_nursery() as nursery:
+            for conn in self.get_connections(peer):
+                nursery.start_soon(conn.close)
+
+    async def say_goodbye(self) -> None:
+        """Close all connections at once; stock closes them one after the other, 0.3 s each."""
+        async with trio.open_nursery() as nursery:
+            for conn in self.get_connections():
+                nursery.start_soon(conn.close)
+
+    async def close_sockets(self) -> None:
+        """Close what is left open, without a word to anybody."""
+        for socket_ in tuple(self.sockets):
+            await trio.aclose_forcefully(socket_.stream)  # type: ignore[attr-defined]
+        for conn in self.get_connections():
+            with contextlib.suppress(Exception):
+                await conn.muxed_conn.secured_conn.close()  # type: ignore[attr-defined]
+
+
+# ------------------------------------------------------------------------------------------- host
+
+
+class _CappedStream:
+    """A stream of which only so many bytes can be read.
+
+    Stock: an identify answer or push of any length is read into memory.
+    """
+
+    def __init__(self, stream: INetStream, bytes_max: int) -> None:
+        self._stream = stream
+        self._bytes_left = bytes_max
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def read(self, n: int | None = None) -> bytes:
+        data = await self._stream.read(n)
+        self._bytes_left -= len(data)
+        if self._bytes_left < 0:
+            raise StreamError("more bytes than allowed on this stream")
+        return data
+
+
+class EdgeHost(BasicHost):
+    """Streams: how many, and what happens when a handler fails.
+
+    Stock: an exception that escapes a handler - a bug, a deadline, a line of multistream that is
+    not UTF-8 - ends the connection's nursery, the swarm and the host, or leaves a connection that
+    is listed and deaf; a handler that returns without closing leaks the stream on both sides.
+    """
+
+    def __init__(
+        self, network: EdgeSwarm, *, limits: EdgeLimits, counters: Counter[str], negotiate_s: int
+    ) -> None:
+        super().__init__(
+            network, negotiate_timeout=negotiate_s, disable_identify_address_discovery=True
+        )
+        self.swarm = network
+        self._limits = limits
+        self._counters = counters
+        self._streams: Counter[ID] = Counter()
+        push = self.multiselect.handlers[IDENTIFY_PUSH]
+
+        async def capped_push(stream: INetStream) -> None:
+            if push is not None:
+                await push(_CappedStream(stream, limits.identify_bytes_max))  # type: ignore[arg-type]
+
+        self.set_stream_handler(IDENTIFY_PUSH, capped_push)
+
+    async def new_stream(self, peer_id: ID, protocol_ids: Sequence[TProtocol]) -> INetStream:
+        """Open a stream and agree on its protocol; identify's is capped."""
+        stream = await super().new_stream(peer_id, protocol_ids)
+        if list(protocol_ids) == [IDENTIFY]:
+            return _CappedStream(stream, self._limits.identify_bytes_max)  # type: ignore[return-value]
+        return stream
+
+    async def _swarm_stream_handler(self, net_stream: INetStream) -> None:
+        """Serve one inbound stream; nothing escapes, and the stream is always ended."""
+        peer = net_stream.muxed_conn.peer_id
+        if self._streams[peer] >= self._limits.streams_inbound_per_peer_max:
+            self._counters["streams_refused_per_peer"] += 1
+            await finish(net_stream, is_whole=False)
+            return
+        self._streams[peer] += 1
+        is_whole = False
+        try:
+            await super()._swarm_stream_handler(net_stream)
+            is_whole = True
+        except Exception as error:
+            self._counters["streams_failed"] += 1
+            log.debug("stream failed", extra={"peer": str(peer), "error": repr(error)})
+        finally:
+            self._streams[peer] -= 1
+            if not self._streams[peer]:
+                del self._streams[peer]
+            await finish(net_stream, is_whole=is_whole)
+
+    async def _identify_peer(self, peer_id: ID, *, reason: str) -> None:
+        """Identify a peer; runs as a system task, where an exception would end the process."""
+        try:
+            await super()._identify_peer(peer_id, reason=reason)
+        except Exception as error:
+            self._counters["identify_failed"] += 1
+            log.debug("identify failed", extra={"peer": str(peer_id), "error": repr(error)})
+
+    async def _push_identify_to_all_peers(self) -> None:
+        """Push nothing: our addresses do not change while we run."""
+
+
+async def finish(stream: INetStream, *, is_whole: bool) -> None:
+    """Close a stream that went well, reset one that did not, come what may."""
+    with trio.CancelScope(shield=True), contextlib.suppress(Exception):  # bounded: one frame
+        await (stream.close() if is_whole else stream.reset())
+
+
+@contextlib.asynccontextmanager
+async def contained(what: str, counters: Counter[str]) -> AsyncIterator[None]:
+    """Count and log an exception of the library instead of letting it through."""
+    try:
+        yield
+    except Exception as error:
+        counters[what] += 1
+        log.debug("contained", extra={"what": what, "error": repr(error)})
+
+
+__all__ = [
+    "EdgeHost",
+    "EdgeSwarm",
+    "EdgeYamux",
+    "contained",
+    "finish",
+    "install",
+    "multiaddr",
+]
