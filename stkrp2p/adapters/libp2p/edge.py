@@ -12,12 +12,13 @@ import contextlib
 import logging
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 import trio
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 from libp2p.rcmgr import Direction
+from trio import TASK_STATUS_IGNORED
 
 from stkrp2p.adapters.libp2p.errors import ListenError
 from stkrp2p.adapters.libp2p.guards import EdgeYamux, contained
@@ -30,12 +31,21 @@ from stkrp2p.core.types import NodeId
 from stkrp2p.ports import Handler, Judge, PeerStatus, Unreachable, WallClock
 
 if TYPE_CHECKING:
-    from libp2p.abc import INetConn, INetStream
+    from libp2p.abc import INetConn
+    from libp2p.network.stream.net_stream import NetStream
 
 log = logging.getLogger("stkrp2p.edge")
 
+_DOUBLES_S = 2.0
 _TICK_S_MIN = 0.05
 _TICK_S_MAX = 5.0
+
+
+class Startable(Protocol):
+    """What a task says it is ready with; trio's `TaskStatus`."""
+
+    def started(self) -> None:
+        """Let `nursery.start` return."""
 
 
 class Edge:
@@ -114,7 +124,7 @@ class Edge:
         return PeerStatus(
             node=node,
             address=str(addresses[0]).partition("/p2p/")[0] if addresses else "",
-            is_inbound=getattr(conn, "direction", None) == Direction.INBOUND,
+            is_inbound=is_inbound(conn),
             latency_ms=None if latency_s is None else round(latency_s * 1000),
             connected_s=int(trio.current_time() - self._since_s.get(node, trio.current_time())),
         )
@@ -220,12 +230,13 @@ class Edge:
             answer_bytes_max=min(answer_bytes_max, self._limits.answer_bytes_max),
         )
 
-    async def _open_stream(self, node: NodeId, protocol: str) -> INetStream:
+    async def _open_stream(self, node: NodeId, protocol: str) -> NetStream:
         stack = self._stack
         if stack is None:
             raise Unreachable("the stack is being restarted")
         await self.connect(node)
-        return await stack.host.new_stream(_peer(node), [TProtocol(protocol)])
+        stream = await stack.host.new_stream(_peer(node), [TProtocol(protocol)])
+        return cast("NetStream", stream)  # the interface lacks `close_write`
 
     # ---------------------------------------------------------------- connections
 
@@ -291,10 +302,27 @@ class Edge:
             self._book.lost(node, now_s=now_s)
         self._wake.set()
 
-    async def _keep_connected(self) -> None:
+    def _close_doubles(self, stack: Stack, nursery: trio.Nursery) -> None:
+        """Leave one connection of those that came about because two nodes dialled each other.
+
+        Only the smaller node id acts, and keeps what it dialled itself, so that the two never close
+        a different one each.
+        """
+        for peer, conns in stack.swarm.get_connections_map().items():
+            node = node_from_peer_id(peer.to_bytes())
+            age_s = trio.current_time() - self._since_s.get(node, trio.current_time())
+            if len(conns) > 1 and self._node < node and age_s >= _DOUBLES_S:
+                kept = next((conn for conn in conns if not is_inbound(conn)), conns[-1])
+                self._counters["connections_closed_double"] += len(conns) - 1
+                for conn in conns:
+                    if conn is not kept:
+                        nursery.start_soon(conn.close)
+
+    async def _keep_connected(self, stack: Stack, nursery: trio.Nursery) -> None:
         """Dial the peers of the book that are due, until cancelled."""
         while True:
             self._wake = trio.Event()
+            self._close_doubles(stack, nursery)
             now_s = trio.current_time()
             busy = {*self._since_s, *self._dials, *self._gate.banned}
             room = min(
@@ -311,9 +339,7 @@ class Edge:
 
     # ---------------------------------------------------------------- supervision
 
-    async def supervise(
-        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def supervise(self, *, task_status: Startable = TASK_STATUS_IGNORED) -> None:
         """Run the stack until cancelled, again and again if it fails.
 
         Args:
@@ -327,7 +353,7 @@ class Edge:
         while True:
             begun_s = trio.current_time()
             try:
-                await self._run(task_status if is_first else trio.TASK_STATUS_IGNORED)
+                await self._run(task_status if is_first else TASK_STATUS_IGNORED)
             except ListenError:
                 if is_first:
                     raise
@@ -341,19 +367,21 @@ class Edge:
             await trio.sleep(jittered(wait_s))
             wait_s = min(self._limits.restart_s_max, 2 * wait_s)
 
-    async def _run(self, task_status: trio.TaskStatus[None]) -> None:
+    async def _run(self, task_status: Startable) -> None:
         try:
-            async with run_stack(self._shared, self._listen) as stack:
-                async with trio.open_nursery() as nursery:
-                    self._listen = stack.addresses
-                    self._nursery = nursery
-                    self._asker = Asker(nursery, self._open_stream, self._limits, self._counters)
-                    self._stack = stack
-                    for protocol in self._answerers:
-                        self._serve(stack, protocol)
-                    await self._empty_outbox(stack)
-                    task_status.started()
-                    await self._keep_connected()
+            async with (
+                run_stack(self._shared, self._listen) as stack,
+                trio.open_nursery() as nursery,
+            ):
+                self._listen = stack.addresses
+                self._nursery = nursery
+                self._asker = Asker(nursery, self._open_stream, self._limits, self._counters)
+                self._stack = stack
+                for protocol in self._answerers:
+                    self._serve(stack, protocol)
+                await self._empty_outbox(stack)
+                task_status.started()
+                await self._keep_connected(stack, nursery)
         finally:
             self._stack = self._asker = self._nursery = None
             self._since_s.clear()
@@ -364,6 +392,11 @@ class Edge:
             topic, data = self._outbox.popleft()
             async with contained("gossip_dropped_outbox", self._counters):
                 await stack.pubsub.publish(topic, data)
+
+
+def is_inbound(conn: INetConn) -> bool:
+    """Whether the peer dialled us."""
+    return getattr(conn, "direction", None) == Direction.INBOUND
 
 
 def _peer(node: NodeId) -> ID:

@@ -96,7 +96,7 @@ class Memory(Generic[_Value]):
     def add(self, key: bytes) -> bool:
         """Remember `key`; `True` if it is new."""
         is_new = key not in self._entries
-        self.put(key, True)  # type: ignore[arg-type]
+        self.put(key, True)  # type: ignore[arg-type]  # noqa: FBT003
         return is_new
 
 
@@ -254,8 +254,28 @@ class EdgePubsub(Pubsub):
                 self._schedule_peer_stream_retry(peer)
 
     def _handle_dead_peer(self, peer_id: ID) -> None:
+        """Forget a peer, or open a new stream if only the stream died; count what was queued."""
+        queue = self.peer_queues.get(peer_id)
+        if queue is not None and len(queue):
+            self._counters["gossip_dropped_peer_gone"] += len(queue)
         super()._handle_dead_peer(peer_id)
         self.pace.forget(peer_id)
+
+    async def handle_dead_peer_queue(self) -> None:
+        """Replace our gossip stream to a peer as soon as the connection under it ends.
+
+        Stock: while another connection with the peer is open it does nothing, and the next message
+        is written to the dead stream and lost.
+        """
+        async with self.dead_peer_receive_channel:
+            self.event_handle_dead_peer_queue_started.set()
+            async for peer in self.dead_peer_receive_channel:
+                stream = self.peers.get(peer)
+                if stream is None or stream.muxed_conn.is_closed or not self._is_connected(peer):
+                    self._handle_dead_peer(peer)
+
+    def _is_connected(self, peer: ID) -> bool:
+        return bool(self.host.get_network().get_connections(peer))
 
     # ---------------------------------------------------------------- receiving
 
@@ -591,7 +611,7 @@ class EdgeGossip(GossipSub):
     def _beat(self) -> None:
         words: defaultdict[ID, rpc_pb2.ControlMessage] = defaultdict(rpc_pb2.ControlMessage)
         for topic, mesh in self.mesh.items():
-            mesh &= self._edge.peer_topics.get(topic, set())
+            mesh.intersection_update(self._edge.peer_topics.get(topic, ()))
             self._shrink(topic, mesh, words)
             self._grow(topic, mesh, words)
             self._tell_ids(topic, mesh, words)

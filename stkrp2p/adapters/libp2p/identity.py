@@ -24,6 +24,7 @@ NODE_ID_BYTES = 32
 _PREFIX = bytes.fromhex("002408011220")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _IPV6_PREFIX_BITS = 64
+_PORT_MAX = 0xFFFF
 
 
 def node_from_seed(seed: bytes) -> NodeId:
@@ -76,12 +77,6 @@ def without_peer_id(address: str) -> str:
     return address.partition("/p2p/")[0]
 
 
-def multiaddr(host: str, port: int) -> str:
-    """Return the multiaddr of a TCP endpoint; `host` is an IPv4 or IPv6 address."""
-    address = _ip(host)
-    return f"/ip{address.version}/{address}/tcp/{port}"
-
-
 def tcp_endpoint(address: str) -> tuple[str, int]:
     """Return host and port of a `/ip4|ip6/<host>/tcp/<port>` multiaddr.
 
@@ -93,7 +88,7 @@ def tcp_endpoint(address: str) -> tuple[str, int]:
         case ["", "ip4" | "ip6" as family, host, "tcp", port]:
             if _ip(host).version != int(family[-1]):
                 raise ValueError(f"{host} is not an {family} address")
-            if not port.isascii() or not port.isdigit() or int(port) > 0xFFFF:
+            if not port.isascii() or not port.isdigit() or int(port) > _PORT_MAX:
                 raise ValueError(f"not a TCP port: {port}")
             return host, int(port)
         case _:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-
 WINDOW_BYTES_MAX = 256 * 1024
 """Receive window of a stream, enforced, and the longest yamux frame: yamux's initial window, which
 we never widen. One round trip carries at most this much on one stream. A module constant because

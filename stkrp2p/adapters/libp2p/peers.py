@@ -112,9 +112,9 @@ class PeerBook:
         What is known of a peer's dials, and what was learned of its addresses, stays.
         """
         unfit = 0
-        for entry in self._entries.values():
-            entry.is_kept = False
-            entry.addresses = ()
+        for known in self._entries.values():
+            known.is_kept = False
+            known.addresses = ()
         for node, addresses in book.items():
             if node == self.node:
                 continue
@@ -145,7 +145,7 @@ class PeerBook:
             return ()
         known = (*entry.addresses, *entry.learned)
         first = (entry.last_good,) if entry.last_good in known else ()
-        return tuple(dict.fromkeys((*first, *known)))  # type: ignore[arg-type]
+        return tuple(dict.fromkeys((*first, *known)))
 
     def due(self, busy: Iterable[NodeId], *, now_s: float) -> list[NodeId]:
         """Return the peers to dial now, those waiting longest first.

@@ -15,7 +15,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import trio
 
@@ -27,6 +27,7 @@ from stkrp2p.ports import Handler, Unreachable
 
 if TYPE_CHECKING:
     from libp2p.abc import INetStream
+    from libp2p.network.stream.net_stream import NetStream
 
 log = logging.getLogger("stkrp2p.edge")
 
@@ -34,7 +35,7 @@ _CHUNK_BYTES = 64 * 1024
 _VARINT_BYTES_MAX = 4
 _MORE = 0x80
 
-OpenStream = Callable[[NodeId, str], Awaitable["INetStream"]]
+OpenStream = Callable[[NodeId, str], Awaitable["NetStream"]]
 """Opens a stream to a connected peer on a protocol; raises whatever the library does."""
 
 
@@ -45,7 +46,8 @@ class FrameError(Exception):
 class Readable(Protocol):
     """What a frame can be read from: a stream that returns up to n bytes, or raises at its end."""
 
-    async def read(self, n: int | None = None, /) -> bytes: ...
+    async def read(self, n: int | None = None, /) -> bytes:
+        """Return up to `n` bytes; never none."""
 
 
 class FrameReader:
@@ -179,7 +181,7 @@ class Asker:
             self._refuse("asks_failed", exchange.error)
         return exchange.answer
 
-    def _refuse(self, counter: str, reason: str) -> None:
+    def _refuse(self, counter: str, reason: str) -> NoReturn:
         self._counters[counter] += 1
         raise Unreachable(reason)
 
