@@ -12,13 +12,12 @@ import contextlib
 import logging
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import trio
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 from libp2p.rcmgr import Direction
-from trio import TASK_STATUS_IGNORED
 
 from stkrp2p.adapters.libp2p.errors import ListenError
 from stkrp2p.adapters.libp2p.guards import EdgeYamux, contained
@@ -33,19 +32,13 @@ from stkrp2p.ports import Handler, Judge, PeerStatus, Unreachable, WallClock
 if TYPE_CHECKING:
     from libp2p.abc import INetConn
     from libp2p.network.stream.net_stream import NetStream
+    from trio_typing import TaskStatus  # libp2p brings its stubs, which hide trio's own types
 
 log = logging.getLogger("stkrp2p.edge")
 
 _DOUBLES_S = 2.0
 _TICK_S_MIN = 0.05
 _TICK_S_MAX = 5.0
-
-
-class Startable(Protocol):
-    """What a task says it is ready with; trio's `TaskStatus`."""
-
-    def started(self) -> None:
-        """Let `nursery.start` return."""
 
 
 class Edge:
@@ -339,7 +332,7 @@ class Edge:
 
     # ---------------------------------------------------------------- supervision
 
-    async def supervise(self, *, task_status: Startable = TASK_STATUS_IGNORED) -> None:
+    async def supervise(self, *, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the stack until cancelled, again and again if it fails.
 
         Args:
@@ -353,7 +346,7 @@ class Edge:
         while True:
             begun_s = trio.current_time()
             try:
-                await self._run(task_status if is_first else TASK_STATUS_IGNORED)
+                await self._run(task_status if is_first else trio.TASK_STATUS_IGNORED)
             except ListenError:
                 if is_first:
                     raise
@@ -367,7 +360,7 @@ class Edge:
             await trio.sleep(jittered(wait_s))
             wait_s = min(self._limits.restart_s_max, 2 * wait_s)
 
-    async def _run(self, task_status: Startable) -> None:
+    async def _run(self, task_status: TaskStatus[None]) -> None:
         try:
             async with (
                 run_stack(self._shared, self._listen) as stack,
@@ -409,9 +402,16 @@ async def open_edge(
 ) -> AsyncIterator[Edge]:
     """Run an edge for the time of the context; see `open_network`."""
     edge = Edge(seed=seed, listen=listen, limits=limits, clock=clock)
+    refusal = None
     async with trio.open_nursery() as nursery:
-        await nursery.start(edge.supervise)
         try:
-            yield edge
-        finally:
-            nursery.cancel_scope.cancel()
+            await nursery.start(edge.supervise)
+        except ListenError as error:
+            refusal = error  # raised below, outside of the nursery, which would wrap it
+        else:
+            try:
+                yield edge
+            finally:
+                nursery.cancel_scope.cancel()
+    if refusal is not None:
+        raise refusal
