@@ -1,0 +1,187 @@
+"""Audit: in each round, question the drawn targets the epoch's assignment gave us.
+
+All of a round's probes start at once, so a target's auditors see one instant. A target is blamed only
+after `probe_tries` questions; if most of our probes fail together, it is our own view that is sick,
+and we report nothing. What was seen is on disk before the next round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+import trio
+
+from stkrp2p.core.assignment import draw_of
+from stkrp2p.core.beacon import BeaconRound
+from stkrp2p.core.challenge import (
+    AUDIT_PROTOCOL,
+    VERSION,
+    Answer,
+    Question,
+    Status,
+    challenge_of,
+    outcome_of,
+    receipt_of,
+)
+from stkrp2p.core.roster import NO_PROFILE, Profile, read_profile
+from stkrp2p.core.types import NodeId, Outcome, ProtocolError
+from stkrp2p.core.wire import FRAME_BYTES_MAX, decode, encode
+from stkrp2p.ports import Examiner, Network, Observation, Store, Unreachable, WallClock
+from stkrp2p.services.ledger import Ledger
+from stkrp2p.services.rounds import Arrival
+
+log = structlog.get_logger()
+
+SICK_PROBES_MIN = 4
+"""Fewer probes than this say nothing about our own view."""
+
+PROBES_MAX = 256
+"""Most targets probed in one round."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auditor:
+    """One node's auditing: what it needs of the world."""
+
+    node: NodeId
+    ledger: Ledger
+    network: Network
+    examiner: Examiner
+    clock: WallClock
+    store: Store
+
+    def drawn_targets(self, one: BeaconRound) -> tuple[NodeId, ...]:
+        """Return our targets that are audited in a round; none before the epoch's seed is known."""
+        assignment = self.ledger.assignment(self.ledger.clock.epoch_of(one.number))
+        if assignment is None:
+            return ()
+        is_drawn = draw_of(one.randomness, self.ledger.params.draw_ppm)
+        return tuple(t for t in assignment.targets(self.node) if is_drawn(t))[:PROBES_MAX]
+
+    async def audit_round(self, arrival: Arrival) -> None:
+        """Probe all of a round's targets and record what was seen."""
+        targets = self.drawn_targets(arrival.round)
+        seen: list[Observation] = []
+        async with trio.open_nursery() as nursery:
+            for target in targets:
+                nursery.start_soon(self._probe, arrival, target, seen)
+        if is_own_view_sick(seen, connected=len(self.network.peers())):
+            log.warning("own view is sick", round=arrival.round.number, probes=len(seen))
+            return
+        await self.store.put_observations(seen)
+
+    async def _probe(self, arrival: Arrival, target: NodeId, seen: list[Observation]) -> None:
+        params = self.ledger.params
+        deadline = arrival.at + params.probe_window_ms / 1000
+        observation = None
+        for i in range(params.probe_tries):
+            left = deadline - trio.current_time()
+            if left <= 0 or observation is not None:
+                break
+            with trio.move_on_at(deadline):
+                observation = await self._try(arrival, target, left / (params.probe_tries - i))
+        number = arrival.round.number
+        seen.append(
+            observation
+            or Observation(
+                round=number,
+                target=target,
+                outcome=Outcome.UNREACHABLE,
+                latency_ms=0,
+                receipt=None,
+            )
+        )
+
+    async def _try(self, arrival: Arrival, target: NodeId, time_s: float) -> Observation | None:
+        """Ask once; `None` if no signed answer came within the time of this try."""
+        one = arrival.round
+        question = Question(
+            version=VERSION,
+            network=self.ledger.network_id,
+            round=one.number,
+            round_signature=one.signature,
+        )
+        started = trio.current_time()
+        try:
+            raw = await self.network.ask(
+                target,
+                AUDIT_PROTOCOL,
+                encode(question),
+                timeout_ms=max(1, int(time_s * 1000)),
+                answer_bytes_max=FRAME_BYTES_MAX,
+            )
+            answer = decode(raw, Answer)
+        except (Unreachable, ProtocolError) as error:
+            log.debug("probe failed", target=target.hex()[:8], error=str(error))
+            await trio.sleep_until(started + time_s)
+            return None
+        latency_ms = int((trio.current_time() - arrival.at) * 1000)
+        return await self._weigh(one, target, answer, latency_ms)
+
+    async def _weigh(
+        self, one: BeaconRound, target: NodeId, answer: Answer, latency_ms: int
+    ) -> Observation | None:
+        challenge = challenge_of(one.randomness, self.node, target)
+        receipt = receipt_of(
+            network=self.ledger.network_id,
+            number=one.number,
+            challenge=challenge,
+            auditor=self.node,
+            target=target,
+            answer=answer,
+        )
+        if receipt is None:
+            return None
+        status = Status(answer.status)
+        fault = ""
+        if status is Status.SERVED:
+            fault = await self.examiner.fault(
+                descriptor=self._profile(target).workload,
+                host=self._host_of(target),
+                challenge=challenge,
+                report=answer.report,
+                now_ms=self.clock.unix_ms(),
+            )
+        outcome = outcome_of(status, fault, latency_ms, self.ledger.params.probe_window_ms)
+        if fault:
+            log.info("wrong report", target=target.hex()[:8], round=one.number, fault=fault)
+        return Observation(
+            round=one.number,
+            target=target,
+            outcome=outcome,
+            latency_ms=latency_ms,
+            receipt=receipt,
+        )
+
+    def _profile(self, target: NodeId) -> Profile:
+        entries = [e for e in self.ledger.snapshot.registrations if e.node == target]
+        return read_profile(entries[0]) if entries else NO_PROFILE
+
+    def _host_of(self, target: NodeId) -> str:
+        """Return the IP address the target is connected from, empty if it no longer is."""
+        address = next((p.address for p in self.network.peers() if p.node == target), "")
+        match address.split("/"):
+            case ["", "ip4" | "ip6", host, *_]:
+                return host
+        return ""
+
+
+def is_own_view_sick(seen: Sequence[Observation], *, connected: int) -> bool:
+    """Tell whether a round's failures say more about us than about our targets."""
+    failed = sum(o.outcome is Outcome.UNREACHABLE for o in seen)
+    if connected == 0:
+        return failed > 0
+    return len(seen) >= SICK_PROBES_MIN and 2 * failed > len(seen)
+
+
+async def run_auditor(auditor: Auditor, arrivals: trio.MemoryReceiveChannel[Arrival]) -> None:
+    """Audit each round that arrives, until the channel closes.
+
+    A round's probes end within its probe window, before the next round comes; a node too slow for
+    that misses rounds, which count as not probed.
+    """
+    async with arrivals:
+        async for arrival in arrivals:
+            await auditor.audit_round(arrival)

@@ -1,0 +1,126 @@
+"""Where nodes can be reached: what the registry says, and newer words the nodes signed themselves.
+
+The registry's profiles bring two strangers together; signed records that peers hand on let a node
+move without a transaction. The highest sequence number of a node counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+import trio
+
+from stkrp2p.core.crypto import RECORD_TAG, is_signed_by, sign
+from stkrp2p.core.reconcile import RECORDS_MAX, SYNC_PROTOCOL, AddressRecord, AskRecords, RecordList
+from stkrp2p.core.roster import read_profile
+from stkrp2p.core.types import Epoch, NetworkId, NodeId, ProtocolError
+from stkrp2p.core.wire import ANSWER_BYTES_MAX, decode, encode
+from stkrp2p.ports import Entropy, Network, Unreachable, WallClock
+from stkrp2p.services.ledger import Ledger
+
+log = structlog.get_logger()
+
+ASK_MS_MAX = 5_000
+"""Time a peer has to hand over its records."""
+
+EXCHANGE_S = 15.0
+"""From one exchange of records to the next."""
+
+
+def _payload(network: NetworkId, node: NodeId, sequence: int, addresses: Sequence[str]) -> bytes:
+    return encode([network, node, sequence, list(addresses)])
+
+
+def sign_record(
+    secret: bytes, network: NetworkId, node: NodeId, *, sequence: int, addresses: Sequence[str]
+) -> AddressRecord:
+    """Return a node's signed word on where it can be reached."""
+    signature = sign(secret, RECORD_TAG, _payload(network, node, sequence, addresses))
+    return AddressRecord(
+        node=node, sequence=sequence, addresses=tuple(addresses), signature=signature
+    )
+
+
+def is_record_signed(network: NetworkId, record: AddressRecord) -> bool:
+    """Tell whether the node itself signed this record for this network."""
+    node = NodeId(record.node)
+    payload = _payload(network, node, record.sequence, record.addresses)
+    return is_signed_by(node, RECORD_TAG, payload, record.signature)
+
+
+@dataclass(slots=True, kw_only=True)
+class Directory:
+    """The addresses known of the network's nodes, one record a node, members only."""
+
+    ledger: Ledger
+    network: Network
+    _records: dict[NodeId, AddressRecord] = field(default_factory=dict)
+
+    def records(self) -> RecordList:
+        """Return what is handed to peers: at most `RECORDS_MAX`, sorted by node."""
+        kept = sorted(self._records.values(), key=lambda r: r.node)[:RECORDS_MAX]
+        return RecordList(records=tuple(kept))
+
+    def take(self, record: AddressRecord) -> bool:
+        """Keep a record that is newer, of a registered node, and signed; tell whether it was."""
+        node = NodeId(record.node)
+        known = self._records.get(node)
+        if known is not None and known.sequence >= record.sequence:
+            return False
+        if all(e.node != node for e in self.ledger.snapshot.registrations):
+            return False
+        if not is_record_signed(self.ledger.network_id, record):
+            return False
+        self._records[node] = record
+        self.network.learn_addresses(node, record.addresses)
+        return True
+
+    def follow_registry(self, current: Epoch) -> None:
+        """Give the edge the addresses of everybody registered for the current or a later epoch."""
+        book: dict[NodeId, tuple[str, ...]] = {}
+        for entry in self.ledger.snapshot.registrations:
+            gone = entry.exit_epoch is not None and entry.exit_epoch <= current
+            if not gone and entry.node != self.network.node:
+                record = self._records.get(entry.node)
+                newer = record.addresses if record else ()
+                book[entry.node] = (*newer, *read_profile(entry).addresses)
+        self.network.set_addresses(book)
+
+
+async def run_directory(
+    directory: Directory, secret: bytes, clock: WallClock, entropy: Entropy
+) -> None:
+    """Exchange address records with one random peer every `EXCHANGE_S`, until cancelled."""
+    network, ledger = directory.network, directory.ledger
+    while True:
+        own = sign_record(
+            secret,
+            ledger.network_id,
+            network.node,
+            sequence=clock.unix_ms(),
+            addresses=network.addresses[:4],
+        )
+        directory.take(own)
+        peers = network.peers()
+        if peers:
+            await _exchange(directory, peers[entropy.below(len(peers))].node)
+        await trio.sleep(EXCHANGE_S)
+
+
+async def _exchange(directory: Directory, node: NodeId) -> None:
+    question = encode(AskRecords(network=directory.ledger.network_id))
+    try:
+        raw = await directory.network.ask(
+            node,
+            SYNC_PROTOCOL,
+            question,
+            timeout_ms=ASK_MS_MAX,
+            answer_bytes_max=ANSWER_BYTES_MAX,
+        )
+        if raw:
+            for record in decode(raw, RecordList, bytes_max=ANSWER_BYTES_MAX).records:
+                directory.take(record)
+    except (Unreachable, ProtocolError) as error:
+        log.debug("no records from peer", peer=node.hex()[:8], error=str(error))

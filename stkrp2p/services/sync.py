@@ -1,0 +1,357 @@
+"""Sync: serve what we hold to peers, and fetch from them what we lack.
+
+Serving answers one question with one answer; an empty answer means "I have nothing for you". Asking
+trusts nobody: batches are checked like gossiped ones (but for time), rounds by the beacon's key,
+proposals by the council's, tables by the anchored root.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+import trio
+
+from stkrp2p.core.anchor import SealedAnchor, is_sealed_by_council
+from stkrp2p.core.batch import Batch, EpochView, check_batch, read_batch
+from stkrp2p.core.challenge import receipts_tree
+from stkrp2p.core.merkle import Tree, is_proved
+from stkrp2p.core.reconcile import (
+    CHUNK_MEMBERS,
+    FRAMES_BYTES_MAX,
+    ROUNDS_MAX,
+    SCORES_MAX,
+    SYNC_PROTOCOL,
+    AskAnchor,
+    AskIds,
+    AskProof,
+    AskReceipt,
+    AskRecords,
+    AskRounds,
+    AskScores,
+    Delta,
+    Fetch,
+    FrameList,
+    Give,
+    Have,
+    IdList,
+    Question,
+    ReceiptProof,
+    RoundList,
+    ScoreList,
+    ScoreProof,
+    Taken,
+    answer_have,
+    chunk_ids,
+    frames_wanted,
+    have_of,
+    holdings_of,
+    ids_to_fetch,
+    read_question,
+)
+from stkrp2p.core.score import Score
+from stkrp2p.core.types import Digest, Epoch, NodeId, ProtocolError, Round
+from stkrp2p.core.wire import ANSWER_BYTES_MAX, Message, decode, encode
+from stkrp2p.ports import Entropy, Network, Store, Unreachable, WallClock
+from stkrp2p.services.directory import Directory
+from stkrp2p.services.gossip import receipts_of
+from stkrp2p.services.ledger import Ledger
+
+log = structlog.get_logger()
+
+ASK_MS_MAX = 10_000
+"""Time a peer has to answer one question."""
+
+SESSION_QUESTIONS_MAX = 64
+"""Questions of one session about one epoch; a larger difference waits for the next session."""
+GIVE_BYTES_MAX = 48 * 1024
+"""Bytes of batches in one `Give`: a question's frame has at most 64 KiB."""
+
+SYNC_ROUNDS = 2
+"""Rounds from one sync session to the next; each compares one peer's open epochs with ours."""
+
+NOTHING = b""
+"""The answer of who has nothing to give."""
+
+
+@dataclass(slots=True, kw_only=True)
+class SyncServer:
+    """The answering side."""
+
+    ledger: Ledger
+    store: Store
+    directory: Directory
+    served: Counter[str] = field(default_factory=Counter)
+    """Questions answered by kind, for `status`."""
+
+    async def answer(self, _peer: NodeId, frame: bytes) -> bytes:
+        """Return the answer to one question.
+
+        Raises:
+            ProtocolError: The question is not one, or of another network.
+        """
+        question = read_question(frame)
+        if question.network != self.ledger.network_id:
+            raise ProtocolError("foreign-network")
+        self.served[type(question).__name__] += 1
+        answer = await self._answer(question)
+        return NOTHING if answer is None else encode(answer)
+
+    async def _answer(self, question: Question) -> Message | None:
+        match question:
+            case Have() | Give() | AskIds() | Fetch():
+                return await self._answer_batches(question)
+            case AskRounds():
+                return await self._rounds(question)
+            case AskRecords():
+                return self.directory.records()
+            case AskReceipt():
+                return await self._receipt(question)
+            case AskAnchor() | AskScores() | AskProof():
+                return await self._answer_anchored(question)
+
+    async def _answer_anchored(self, question: AskAnchor | AskScores | AskProof) -> Message | None:
+        match question:
+            case AskAnchor():
+                return await self.ledger.sealed(Epoch(question.epoch))
+            case AskScores():
+                return await self._scores(question)
+            case AskProof():
+                return await self._proof(question)
+
+    async def _answer_batches(self, question: Have | Give | AskIds | Fetch) -> Message | None:
+        epoch = Epoch(question.epoch)
+        view = self.ledger.view(epoch)
+        if view is None:
+            return None
+        evidence = self.ledger.evidence(epoch)
+        match question:
+            case Have():
+                return answer_have(evidence, view.roster, question)
+            case Give():
+                return Taken(count=await take_frames(self.ledger, view, question.frames))
+            case AskIds():
+                return IdList(ids=chunk_ids(evidence, view.roster, question.chunk))
+            case Fetch():
+                wanted = set(question.ids)
+                return FrameList(frames=_capped([b.frame for b in evidence if b.id in wanted]))
+
+    async def _rounds(self, question: AskRounds) -> RoundList:
+        count = min(question.count, ROUNDS_MAX)
+        rounds = await self.ledger.rounds_from(Round(question.first), count)
+        return RoundList(first=question.first, signatures=tuple(r.signature for r in rounds))
+
+    async def _scores(self, question: AskScores) -> ScoreList | None:
+        scores = await self.store.scores(Epoch(question.epoch))
+        if not scores:
+            return None
+        page = scores[question.first : question.first + SCORES_MAX]
+        return ScoreList(total=len(scores), scores=page)
+
+    async def _proof(self, question: AskProof) -> ScoreProof | None:
+        scores = await self.store.scores(Epoch(question.epoch))
+        mine = next((s for s in scores if s.node == question.node), None)
+        if mine is None:
+            return None
+        return ScoreProof(score=mine, proof=Tree(s.leaf() for s in scores).proof(mine.leaf()))
+
+    async def _receipt(self, question: AskReceipt) -> ReceiptProof | None:
+        clock = self.ledger.clock
+        epoch = Epoch(question.epoch)
+        seen = await self.store.observations(clock.first(epoch), clock.last(epoch))
+        receipts = receipts_of(seen)
+        for receipt in receipts:
+            if receipt.target == question.target and receipt.round == question.round:
+                proof = receipts_tree(receipts).proof(receipt.leaf())
+                return ReceiptProof(receipt=receipt, proof=proof)
+        return None
+
+
+def _capped(frames: Sequence[bytes]) -> tuple[bytes, ...]:
+    taken: list[bytes] = []
+    size_bytes = 0
+    for frame in frames:
+        size_bytes += len(frame)
+        if size_bytes > FRAMES_BYTES_MAX:
+            break
+        taken.append(frame)
+    return tuple(taken)
+
+
+async def take_frames(ledger: Ledger, view: EpochView, frames: Sequence[bytes]) -> int:
+    """Check batches that a peer sent, keep the right ones, return how many were new.
+
+    Raises:
+        ProtocolError: One of them is wrong; those before it are kept.
+    """
+    fresh: list[Batch] = []
+    evidence = ledger.evidence(view.epoch)
+    try:
+        for frame in frames:
+            batch = read_batch(frame)
+            if batch in evidence:
+                continue
+            check_batch(batch, view)
+            if evidence.add(batch):
+                fresh.append(batch)
+            await trio.lowlevel.checkpoint()
+    finally:
+        if fresh:
+            with trio.CancelScope(shield=True):
+                await ledger.store_batches(view.epoch, fresh)
+    return len(fresh)
+
+
+@dataclass(slots=True, kw_only=True)
+class SyncClient:
+    """The asking side."""
+
+    ledger: Ledger
+    network: Network
+    entropy: Entropy
+
+    async def ask(self, node: NodeId, question: Question) -> bytes:
+        """Ask one question; empty if the peer has nothing.
+
+        Raises:
+            Unreachable: No whole answer in time.
+        """
+        return await self.network.ask(
+            node,
+            SYNC_PROTOCOL,
+            encode(question),
+            timeout_ms=ASK_MS_MAX,
+            answer_bytes_max=ANSWER_BYTES_MAX,
+        )
+
+    def peers(self) -> list[NodeId]:
+        """Return the connected peers in random order."""
+        nodes = [p.node for p in self.network.peers()]
+        return [nodes.pop(self.entropy.below(len(nodes))) for _ in range(len(nodes))]
+
+    async def reconcile(self, node: NodeId, epoch: Epoch) -> int:
+        """Make our evidence of an epoch and a peer's equal; return how many batches were new.
+
+        Raises:
+            Unreachable: The peer stopped answering.
+            ProtocolError: It sent something wrong.
+        """
+        view = self.ledger.view(epoch)
+        if view is None:
+            return 0
+        fresh = 0
+        for _ in range(SESSION_QUESTIONS_MAX):
+            evidence = self.ledger.evidence(epoch)
+            holdings = holdings_of(evidence, view.roster)
+            raw = await self.ask(node, have_of(self.ledger.network_id, epoch, holdings))
+            if not raw:
+                return fresh
+            delta = decode(raw, Delta, bytes_max=ANSWER_BYTES_MAX)
+            fresh += await take_frames(self.ledger, view, delta.frames)
+            await self._give(node, view, delta)
+            fresh += await self._settle_chunks(node, view, delta)
+            if not delta.is_more:
+                return fresh
+        return fresh
+
+    async def _give(self, node: NodeId, view: EpochView, delta: Delta) -> None:
+        frames = list(frames_wanted(self.ledger.evidence(view.epoch), view.roster, delta))
+        while frames:
+            part, size_bytes = [], 0
+            while frames and size_bytes + len(frames[0]) < GIVE_BYTES_MAX:
+                size_bytes += len(frames[0])
+                part.append(frames.pop(0))
+            give = Give(network=self.ledger.network_id, epoch=view.epoch, frames=tuple(part))
+            await self.ask(node, give)
+
+    async def _settle_chunks(self, node: NodeId, view: EpochView, delta: Delta) -> int:
+        """Fetch what differs in chunks whose bits agree: the other half of an equivocation."""
+        fresh = 0
+        for chunk in delta.differing:
+            question = AskIds(network=self.ledger.network_id, epoch=view.epoch, chunk=chunk)
+            raw = await self.ask(node, question)
+            listed = decode(raw, IdList, bytes_max=ANSWER_BYTES_MAX) if raw else IdList(ids=())
+            members = view.roster.members[chunk * CHUNK_MEMBERS : (chunk + 1) * CHUNK_MEMBERS]
+            nodes = [m.node for m in members]
+            ids = ids_to_fetch(self.ledger.evidence(view.epoch), listed.ids, nodes)
+            if ids:
+                fetch = Fetch(network=self.ledger.network_id, epoch=view.epoch, ids=ids)
+                raw = await self.ask(node, fetch)
+                frames = decode(raw, FrameList, bytes_max=ANSWER_BYTES_MAX).frames if raw else ()
+                fresh += await take_frames(self.ledger, view, frames)
+        return fresh
+
+    async def sealed_anchor(self, epoch: Epoch) -> SealedAnchor | None:
+        """Return an epoch's proposal that the council signed, from whichever peer has it."""
+        question = AskAnchor(network=self.ledger.network_id, epoch=epoch)
+        for node in self.peers():
+            try:
+                raw = await self.ask(node, question)
+                if not raw:
+                    continue
+                sealed = decode(raw, SealedAnchor, bytes_max=ANSWER_BYTES_MAX)
+            except (Unreachable, ProtocolError) as error:
+                log.debug("no anchor from peer", peer=node.hex()[:8], error=str(error))
+                continue
+            if sealed.header.epoch == epoch and is_sealed_by_council(self.ledger.genesis, sealed):
+                return sealed
+        return None
+
+    async def score_table(self, sealed: SealedAnchor) -> tuple[Score, ...]:
+        """Return an anchored epoch's score table, checked against its root; empty if none is had."""
+        for node in self.peers():
+            try:
+                scores = await self._table_from(node, Epoch(sealed.header.epoch))
+            except (Unreachable, ProtocolError) as error:
+                log.debug("no table from peer", peer=node.hex()[:8], error=str(error))
+                continue
+            if scores and Tree(s.leaf() for s in scores).root == sealed.header.score_root:
+                return tuple(scores)
+        return ()
+
+    async def _table_from(self, node: NodeId, epoch: Epoch) -> list[Score]:
+        scores: list[Score] = []
+        while True:
+            question = AskScores(network=self.ledger.network_id, epoch=epoch, first=len(scores))
+            raw = await self.ask(node, question)
+            if not raw:
+                return []
+            page = decode(raw, ScoreList, bytes_max=ANSWER_BYTES_MAX)
+            scores += page.scores
+            if not page.scores or len(scores) >= page.total:
+                return scores
+
+    async def proved_score(self, sealed: SealedAnchor, of: NodeId) -> ScoreProof | None:
+        """Return one member's score with a proof that leads to the anchored root."""
+        epoch = Epoch(sealed.header.epoch)
+        question = AskProof(network=self.ledger.network_id, epoch=epoch, node=of)
+        for node in self.peers():
+            try:
+                raw = await self.ask(node, question)
+                if not raw:
+                    continue
+                shown = decode(raw, ScoreProof, bytes_max=ANSWER_BYTES_MAX)
+            except (Unreachable, ProtocolError):
+                continue
+            root = sealed.header.score_root
+            if shown.score.node == of and is_proved(Digest(root), shown.score.leaf(), shown.proof):
+                return shown
+        return None
+
+
+async def run_sync(client: SyncClient, clock: WallClock) -> None:
+    """Compare the epochs not yet folded with one random peer in each round, until cancelled."""
+    ledger, beacon = client.ledger, client.ledger.genesis.beacon
+    while True:
+        current = ledger.clock.epoch_of(beacon.last_due(clock.unix_ms()))
+        for node in client.peers()[:1]:
+            try:
+                for epoch in range(ledger.last_folded + 1, current + 1):
+                    fresh = await client.reconcile(node, Epoch(epoch))
+                    if fresh:
+                        log.info("batches synced", epoch=epoch, count=fresh)
+            except (Unreachable, ProtocolError) as error:
+                log.debug("sync failed", peer=node.hex()[:8], error=str(error))
+        await trio.sleep(SYNC_ROUNDS * beacon.period_ms / 1000)
