@@ -165,7 +165,8 @@ class Auditor:
         match address.split("/"):
             case ["", "ip4" | "ip6", host, *_]:
                 return host
-        return ""
+            case _:
+                return ""
 
 
 def is_own_view_sick(seen: Sequence[Observation], *, connected: int) -> bool:

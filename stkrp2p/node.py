@@ -1,0 +1,248 @@
+"""One node: the adapters that its configuration asks for, and the services that run over them.
+
+`run_services` is the node itself over any set of ports; `run_node` opens the real ones. Everything
+runs in one nursery: a service that fails ends the node, and the state it needs to come back is in the
+store by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+import trio
+
+from stkrp2p.core.batch import Batch
+from stkrp2p.core.challenge import AUDIT_PROTOCOL
+from stkrp2p.core.network import Genesis
+from stkrp2p.core.reconcile import SYNC_PROTOCOL
+from stkrp2p.core.types import Epoch, NodeId
+from stkrp2p.core.wire import ANSWER_BYTES_MAX, FRAME_BYTES_MAX
+from stkrp2p.ports import (
+    Beacons,
+    Chain,
+    Entropy,
+    Examiner,
+    Network,
+    Store,
+    WallClock,
+    Workload,
+)
+from stkrp2p.services.auditor import Auditor, run_auditor
+from stkrp2p.services.directory import Directory, run_directory
+from stkrp2p.services.gossip import ACCEPTED_MAX, Gossip, run_publisher, run_writer
+from stkrp2p.services.ledger import Ledger
+from stkrp2p.services.responder import Responder
+from stkrp2p.services.rounds import Arrival, RoundSource, run_gap_filler, run_rounds
+from stkrp2p.services.sealer import Sealer, run_sealer
+from stkrp2p.services.sync import SyncClient, SyncServer, run_sync
+from stkrp2p.services.watcher import Watcher, run_watcher
+
+log = structlog.get_logger()
+
+ARRIVALS_MAX = 2
+"""Rounds waiting to be audited; an older one is worthless."""
+
+LIGHT_RETAIN_EPOCHS = 2
+"""Epochs whose evidence a light node keeps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The world, as one node sees it."""
+
+    clock: WallClock
+    entropy: Entropy
+    beacons: Beacons
+    network: Network
+    chain: Chain
+    store: Store
+    workload: Workload
+    examiner: Examiner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who a node is, with its secrets."""
+
+    node: NodeId
+    secret: bytes = field(repr=False)
+    is_light: bool = False
+    council_secret: int | None = field(default=None, repr=False)
+    """Of the council of one, for the node that seals."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Node:
+    """A node's services, wired; `run` runs them."""
+
+    genesis: Genesis
+    identity: Identity
+    ports: Ports
+    ledger: Ledger
+    source: RoundSource
+    gossip: Gossip
+    responder: Responder
+    sync: SyncClient
+    server: SyncServer
+    directory: Directory
+    watcher: Watcher
+    auditor: Auditor
+    sealer: Sealer | None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Load what the store holds, then serve, audit, gossip and watch until cancelled.
+
+        Args:
+            task_status: Started once the node serves peers.
+        """
+        ports, clock = self.ports, self.ports.clock
+        await self.ledger.load(self.genesis.beacon.last_due(clock.unix_ms()))
+        accepted_in, accepted_out = trio.open_memory_channel[Batch](ACCEPTED_MAX)
+        arrivals_in, arrivals_out = trio.open_memory_channel[Arrival](ARRIVALS_MAX)
+        network = ports.network
+        network.serve(SYNC_PROTOCOL, self.server.answer, answer_bytes_max=ANSWER_BYTES_MAX)
+        network.serve(AUDIT_PROTOCOL, self.responder.answer, answer_bytes_max=FRAME_BYTES_MAX)
+        self.gossip.join(accepted_in)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_rounds, self.source, self.ledger, clock, arrivals_in)
+            nursery.start_soon(run_gap_filler, self.source, self.ledger, clock)
+            nursery.start_soon(run_auditor, self.auditor, arrivals_out)
+            nursery.start_soon(run_writer, self.ledger, accepted_out)
+            nursery.start_soon(run_publisher, self.gossip)
+            nursery.start_soon(run_sync, self.sync, clock)
+            nursery.start_soon(run_watcher, self.watcher)
+            nursery.start_soon(
+                run_directory, self.directory, self.identity.secret, clock, ports.entropy
+            )
+            if self.sealer is not None:
+                nursery.start_soon(run_sealer, self.sealer)
+            task_status.started()
+
+    def status(self) -> Mapping[str, object]:
+        """Return how the node does, for people and scripts; JSON types only."""
+        ledger, beacon = self.ledger, self.genesis.beacon
+        due = beacon.last_due(self.ports.clock.unix_ms())
+        epoch = ledger.clock.epoch_of(due)
+        roster = ledger.roster(Epoch(max(0, epoch)))
+        mine = next((s for s in ledger.scores if s.node == self.identity.node), None)
+        chain = self.ports.chain
+        return {
+            "network": self.genesis.name,
+            "network_id": self.genesis.network_id.hex(),
+            "node": self.identity.node.hex(),
+            "mode": "light" if self.identity.is_light else "full",
+            "is_council": self.sealer is not None,
+            "addresses": list(self.ports.network.addresses),
+            "epoch": epoch,
+            "round_due": due,
+            "beacon": {
+                "last_round": self.source.state.last_round,
+                "lag_rounds": max(0, due - self.source.state.last_round),
+                "detail": self.source.state.detail,
+                "rejected": self.source.state.rejected,
+            },
+            "chain": {"state": str(chain.state), "detail": chain.detail},
+            "peers": len(self.ports.network.peers()),
+            "roster": {
+                "members": len(roster),
+                "is_member": roster.get(self.identity.node) is not None,
+                "is_final": ledger.is_roster_final(Epoch(max(0, epoch))),
+            },
+            "last_folded_epoch": ledger.last_folded,
+            "alarm": ledger.alarm,
+            "batches": {
+                str(e): len(ledger.evidence(Epoch(e))) for e in (epoch - 1, epoch) if e >= 0
+            },
+            "audits_answered": self.responder.answered,
+            "gossip": dict(sorted(self.gossip.judged.items())),
+            "sync": dict(sorted(self.server.served.items())),
+            "edge": dict(sorted(self.ports.network.counters().items())),
+            "score": None
+            if mine is None
+            else {
+                "reliability_ppm": mine.reliability_ppm,
+                "uptime_ppm": mine.uptime_ppm,
+                "duty_ppm": mine.duty_ppm,
+                "state": mine.state,
+            },
+        }
+
+    def peers(self) -> Mapping[str, object]:
+        """Return the peers connected now; JSON types only."""
+        return {
+            "peers": [
+                {
+                    "node": p.node.hex(),
+                    "address": p.address,
+                    "is_inbound": p.is_inbound,
+                    "latency_ms": p.latency_ms,
+                    "connected_s": p.connected_s,
+                }
+                for p in self.ports.network.peers()
+            ]
+        }
+
+
+def build_node(genesis: Genesis, identity: Identity, ports: Ports) -> Node:
+    """Wire a node's services over its ports; nothing runs yet."""
+    node, network, clock = identity.node, ports.network, ports.clock
+    retain = LIGHT_RETAIN_EPOCHS if identity.is_light else genesis.params.retain_epochs
+    ledger = Ledger(genesis, ports.store, retain_epochs=retain)
+    directory = Directory(ledger=ledger, network=network)
+    sync = SyncClient(ledger=ledger, network=network, entropy=ports.entropy)
+    return Node(
+        genesis=genesis,
+        identity=identity,
+        ports=ports,
+        ledger=ledger,
+        source=RoundSource(ledger, ports.beacons, network, ports.entropy),
+        gossip=Gossip(
+            node=node,
+            secret=identity.secret,
+            ledger=ledger,
+            network=network,
+            store=ports.store,
+            clock=clock,
+            entropy=ports.entropy,
+        ),
+        responder=Responder(
+            node=node, secret=identity.secret, ledger=ledger, workload=ports.workload, clock=clock
+        ),
+        sync=sync,
+        server=SyncServer(ledger=ledger, store=ports.store, directory=directory),
+        directory=directory,
+        watcher=Watcher(
+            node=node,
+            ledger=ledger,
+            chain=ports.chain,
+            sync=sync,
+            directory=directory,
+            clock=clock,
+            is_light=identity.is_light,
+        ),
+        auditor=Auditor(
+            node=node,
+            ledger=ledger,
+            network=network,
+            examiner=ports.examiner,
+            clock=clock,
+            store=ports.store,
+        ),
+        sealer=_sealer(identity, ports, ledger, sync),
+    )
+
+
+def _sealer(identity: Identity, ports: Ports, ledger: Ledger, sync: SyncClient) -> Sealer | None:
+    if identity.council_secret is None:
+        return None
+    return Sealer(
+        node=identity.node,
+        council_secret=identity.council_secret,
+        ledger=ledger,
+        sync=sync,
+        chain=ports.chain,
+        store=ports.store,
+        clock=ports.clock,
+    )
