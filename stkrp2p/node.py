@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import structlog
 import trio
@@ -38,6 +39,9 @@ from stkrp2p.services.rounds import Arrival, RoundSource, run_gap_filler, run_ro
 from stkrp2p.services.sealer import Sealer, run_sealer
 from stkrp2p.services.sync import SyncClient, SyncServer, run_sync
 from stkrp2p.services.watcher import Watcher, run_watcher
+
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus  # libp2p brings its stubs, which hide trio's own types
 
 log = structlog.get_logger()
 
@@ -91,7 +95,7 @@ class Node:
     auditor: Auditor
     sealer: Sealer | None
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, *, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Load what the store holds, then serve, audit, gossip and watch until cancelled.
 
         Args:
