@@ -1,0 +1,146 @@
+"""Calls, answers, events and errors of the contracts, as bytes.
+
+A thin layer over eth-abi and the compiled artifacts: it names types by the artifact's interface, so
+no selector or topic is written down twice. eth-abi is imported by the first use, not with the module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cache, cached_property
+from typing import Any
+
+from stkrp2p.adapters.artifacts import load
+from stkrp2p.core.merkle import keccak256
+
+SELECTOR_BYTES = 4
+
+CONTRACTS = ("Registry", "ReputationAnchor", "BeaconVerifier", "TestAnkr")
+
+
+def _decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
+    from eth_abi import abi, exceptions  # noqa: PLC0415  # half a second, only where used
+
+    try:
+        return abi.decode(types, data)
+    except (exceptions.DecodingError, OverflowError) as error:
+        raise ValueError(f"not an encoding of {', '.join(types)}: {error}") from error
+
+
+def _encode(types: Sequence[str], values: Sequence[Any]) -> bytes:
+    from eth_abi import abi  # noqa: PLC0415  # half a second, only where used
+
+    return abi.encode(types, values)
+
+
+def _type(parameter: dict[str, Any]) -> str:
+    kind: str = parameter["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(_types(parameter['components']))}){kind.removeprefix('tuple')}"
+
+
+def _types(parameters: Iterable[dict[str, Any]]) -> list[str]:
+    return [_type(parameter) for parameter in parameters]
+
+
+class Interface:
+    """What one contract understands and says."""
+
+    def __init__(self, contract: str) -> None:
+        """Read the interface of `contract`, one of `CONTRACTS`."""
+        self._artifact = load(contract)
+
+    @cached_property
+    def _entries(self) -> dict[tuple[str, str], dict[str, Any]]:
+        return {(e["type"], e.get("name", "")): e for e in self._artifact.abi}
+
+    def _digest(self, kind: str, name: str) -> bytes:
+        types = ",".join(_types(self._entries[kind, name]["inputs"]))
+        return keccak256(f"{name}({types})".encode())
+
+    def call(self, function: str, *arguments: object) -> bytes:
+        """Return the data of a call: selector and arguments."""
+        types = _types(self._entries["function", function]["inputs"])
+        return self._digest("function", function)[:SELECTOR_BYTES] + _encode(types, arguments)
+
+    def creation(self, *arguments: object) -> bytes:
+        """Return the data of the transaction that deploys the contract."""
+        types = _types(self._entries["constructor", ""]["inputs"])
+        return self._artifact.bytecode + _encode(types, arguments)
+
+    def answer(self, function: str, data: bytes) -> Any:  # noqa: ANN401  # one type a function
+        """Read what a function that returns one value returned.
+
+        Raises:
+            ValueError: `data` is no such value.
+        """
+        return _decode(_types(self._entries["function", function]["outputs"]), data)[0]
+
+    def topic(self, event: str) -> bytes:
+        """Return the first topic of an event's logs."""
+        return self._digest("event", event)
+
+    def event(self, topics: Sequence[bytes], data: bytes) -> tuple[str, dict[str, Any]] | None:
+        """Read a log: the event's name and fields; `None` if the contract has no such event.
+
+        Raises:
+            ValueError: The event's, but not of its shape.
+        """
+        name = self._events.get(topics[0]) if topics else None
+        if name is None:
+            return None
+        inputs = self._entries["event", name]["inputs"]
+        indexed = [p for p in inputs if p["indexed"]]
+        plain = [p for p in inputs if not p["indexed"]]
+        values = _decode(_types(indexed), b"".join(topics[1:])) + _decode(_types(plain), data)
+        names = [p["name"] for p in indexed + plain]
+        return name, dict(zip(names, values, strict=True))
+
+    @cached_property
+    def _events(self) -> dict[bytes, str]:
+        return {self.topic(name): name for kind, name in self._entries if kind == "event"}
+
+    @cached_property
+    def errors(self) -> dict[bytes, tuple[str, list[str]]]:
+        """Name and types of each error the contract reverts with, by selector."""
+        return {
+            self._digest("error", name)[:SELECTOR_BYTES]: (name, _types(entry["inputs"]))
+            for (kind, name), entry in self._entries.items()
+            if kind == "error"
+        }
+
+
+@cache
+def interface(contract: str) -> Interface:
+    """Return the interface of a contract, one of `CONTRACTS`."""
+    return Interface(contract)
+
+
+@cache
+def _errors() -> dict[bytes, tuple[str, list[str]]]:
+    # Solidity's own two, then each contract's: a token's error comes through the registry as it is.
+    table = {
+        bytes.fromhex("08c379a0"): ("Error", ["string"]),
+        bytes.fromhex("4e487b71"): ("Panic", ["uint256"]),
+    }
+    for contract in CONTRACTS:
+        table.update(interface(contract).errors)
+    return table
+
+
+def error_of(data: bytes) -> tuple[str, str]:
+    """Read what a call reverted with.
+
+    Returns:
+        The error's name ("" if it is none we know) and a line with its arguments, for people.
+    """
+    name, types = _errors().get(data[:SELECTOR_BYTES], ("", []))
+    if not name:
+        return "", f"0x{data[:36].hex()}"
+    try:
+        values = _decode(types, data[SELECTOR_BYTES:])
+    except ValueError:
+        return name, name
+    shown = (f"0x{v.hex()}" if isinstance(v, bytes) else str(v) for v in values)
+    return name, f"{name}({', '.join(shown)})"

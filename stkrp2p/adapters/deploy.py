@@ -1,0 +1,112 @@
+"""Deploying the contracts of a local network.
+
+A network's genesis names its contracts, and the contracts are told the network's clock and the
+council's key when they are deployed. So: decide clock and keys, deploy, then write the genesis.
+Public networks are deployed by hand, and stake real ANKR; this stakes a token anyone can mint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import trio
+
+from stkrp2p.adapters.chain.abi import interface
+from stkrp2p.adapters.chain.endpoint import Endpoint, Endpoints
+from stkrp2p.adapters.chain.wallet import Call, Receipt, Wallet, read_int
+from stkrp2p.adapters.chain.web3chain import send_and_wait
+from stkrp2p.core import bls
+from stkrp2p.core.beacon import Beacon, EpochClock
+from stkrp2p.core.network import Genesis
+from stkrp2p.core.params import Params
+from stkrp2p.core.types import Epoch, Round
+from stkrp2p.ports import ChainUnavailable
+
+ANKR = 10**18
+"""ANKR wei of one ANKR."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A network before it has contracts."""
+
+    name: str
+    params: Params
+    beacon: Beacon
+    first_round: Round
+    council_key: bytes
+    """Compressed BLS key in G2, 96 bytes."""
+
+    min_stake_full: int = 100_000 * ANKR
+    min_stake_light: int = 10_000 * ANKR
+    """In ANKR wei."""
+
+    unbonding_epochs: int = 8
+
+    @property
+    def start_ms(self) -> int:
+        """When epoch 0 starts."""
+        clock = EpochClock(first_round=self.first_round, params=self.params)
+        return self.beacon.due_ms(clock.first(Epoch(0)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """A network with contracts."""
+
+    genesis: Genesis
+    token: bytes
+    """Address of `TestAnkr`, 20 bytes."""
+
+    beacon_verifier: bytes
+    """Address of `BeaconVerifier`, 20 bytes."""
+
+    block: int
+    """The block before which there is no event of these contracts."""
+
+
+async def deploy(url: str, account_key: bytes, plan: Plan) -> Deployed:
+    """Deploy a network's contracts, four transactions.
+
+    Args:
+        url: JSON-RPC of the chain, http or https.
+        account_key: secp256k1 secret of an account with ether, 32 bytes.
+        plan: The network.
+
+    Raises:
+        ChainUnavailable: The endpoint failed, or a transaction did.
+    """
+    endpoints = Endpoints([Endpoint(url)], _no_check)
+    chain_id = await endpoints.use(lambda e: e.ask("eth_chainId", parse=read_int))
+    wallet = await trio.to_thread.run_sync(lambda: Wallet(account_key, chain_id=chain_id))
+
+    async def create(contract: str, *arguments: object) -> tuple[bytes, Receipt]:
+        call = Call(to=None, data=interface(contract).creation(*arguments))
+        receipt = await send_and_wait(endpoints, wallet, call)
+        if receipt.contract is None:
+            raise ChainUnavailable(f"deploying {contract} gave no address")
+        return receipt.contract, receipt
+
+    clock = (plan.start_ms, plan.params.epoch_ms)
+    settle_ms = plan.params.settle_rounds * plan.params.period_ms
+    council_key = bls.g2_uncompressed(plan.council_key)
+    stakes = (plan.min_stake_full, plan.min_stake_light, plan.unbonding_epochs)
+    token, _ = await create("TestAnkr", 0)
+    registry, first = await create("Registry", token, *clock, *stakes)
+    anchor, _ = await create("ReputationAnchor", council_key, *clock, settle_ms)
+    verifier, _ = await create("BeaconVerifier", bls.g2_uncompressed(plan.beacon.public_key))
+    genesis = Genesis(
+        name=plan.name,
+        params=plan.params,
+        beacon=plan.beacon,
+        first_round=plan.first_round,
+        chain_id=chain_id,
+        registry=registry,
+        anchor=anchor,
+        council_key=plan.council_key,
+    )
+    return Deployed(genesis=genesis, token=token, beacon_verifier=verifier, block=first.block)
+
+
+async def _no_check(endpoint: Endpoint) -> None:
+    """There is nothing to check yet on the chain that is about to get the contracts."""
