@@ -235,7 +235,22 @@ class StoredEpoch:
     is_anchored: bool
 
 
-class Store(Protocol):
+class History(Protocol):
+    """The reading half of a store: what replaying a past epoch needs."""
+
+    async def batches(self, epoch: Epoch) -> tuple[Batch, ...]:
+        """Return all stored batches of an epoch; more than two of one auditor are possible."""
+
+    async def rounds(self, first: Round, last: Round) -> tuple[BeaconRound, ...]: ...
+
+    async def registry(self) -> RegistrySnapshot | None: ...
+
+    async def epoch(self, epoch: Epoch) -> StoredEpoch | None: ...
+
+    async def scores(self, epoch: Epoch) -> tuple[Score, ...]: ...
+
+
+class Store(History, Protocol):
     """What must survive the process. Writes return once they are on disk as promised."""
 
     async def record_own_batch(self, batch: Batch) -> Batch:
@@ -257,23 +272,12 @@ class Store(Protocol):
 
     async def put_batches(self, epoch: Epoch, batches: Sequence[Batch]) -> None: ...
 
-    async def batches(self, epoch: Epoch) -> tuple[Batch, ...]:
-        """Return all stored batches of an epoch; more than two of one auditor are possible."""
-
     async def put_rounds(self, rounds: Sequence[BeaconRound]) -> None: ...
-
-    async def rounds(self, first: Round, last: Round) -> tuple[BeaconRound, ...]: ...
 
     async def put_registry(self, snapshot: RegistrySnapshot) -> None: ...
 
-    async def registry(self) -> RegistrySnapshot | None: ...
-
     async def put_epoch(self, epoch: StoredEpoch, scores: Sequence[Score]) -> None:
         """Keep an epoch's roots and score table (empty for light nodes) for good; replaces."""
-
-    async def epoch(self, epoch: Epoch) -> StoredEpoch | None: ...
-
-    async def scores(self, epoch: Epoch) -> tuple[Score, ...]: ...
 
     async def last_anchored(self) -> Epoch | None: ...
 

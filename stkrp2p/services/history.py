@@ -8,32 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from stkrp2p.core.anchor import ClosedEpoch, Header, by_member, close_epoch, members_in
 from stkrp2p.core.batch import Batch, EpochView, check_batch
-from stkrp2p.core.beacon import BeaconRound, verified
+from stkrp2p.core.beacon import verified
 from stkrp2p.core.merkle import Tree
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.roster import roster_of
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, NodeId, ProtocolError, Round
-from stkrp2p.ports import RegistrySnapshot, StoredEpoch
+from stkrp2p.ports import History
 from stkrp2p.services.ledger import MissingBatches, build_view, included_batches
-
-
-class History(Protocol):
-    """The reading half of a store."""
-
-    async def batches(self, epoch: Epoch) -> tuple[Batch, ...]: ...
-
-    async def rounds(self, first: Round, last: Round) -> tuple[BeaconRound, ...]: ...
-
-    async def registry(self) -> RegistrySnapshot | None: ...
-
-    async def epoch(self, epoch: Epoch) -> StoredEpoch | None: ...
-
-    async def scores(self, epoch: Epoch) -> tuple[Score, ...]: ...
 
 
 class NotReplayable(Exception):
