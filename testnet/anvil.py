@@ -4,7 +4,7 @@
         web3 = Web3(HTTPProvider(chain.url))
 
 It starts in a tenth of a second, mines a block for each transaction or one each `block_time_s`, and
-has the BLS12-381 precompiles. npm brings it: `npm ci` in `protocols/contracts`. The program itself is
+has the BLS12-381 precompiles. npm brings it: `npm install` in `protocols/contracts`. The program itself is
 started, not npm's launcher script, so that signals reach it and no Node is needed.
 """
 
@@ -114,7 +114,7 @@ def find() -> Path:
         return installed
     on_path = shutil.which("anvil")
     if on_path is None:
-        raise AnvilMissing("no anvil: run `npm ci` in protocols/contracts, or set STKRP2P_ANVIL")
+        raise AnvilMissing("no anvil: run `npm install` in protocols/contracts, or set STKRP2P_ANVIL")
     return Path(on_path)
 
 

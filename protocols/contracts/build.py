@@ -3,7 +3,7 @@
     python protocols/contracts/build.py            write them
     python protocols/contracts/build.py --check    exit with 1 unless they are what would be written
 
-It needs Node, and `npm ci` run once in this folder; no network after that. Each contract gets one
+It needs Node, and `npm install` run once in this folder; no network after that. Each contract gets one
 file with its ABI, its creation code, and its runtime code with the places of its immutables, so that
 what is deployed can be compared with what was built. `build.json` says how they were made: the exact
 compiler and settings, the library with the digest of its package, and the SHA-256 of the compiler's
@@ -149,6 +149,13 @@ def build() -> dict[str, str]:
     return files
 
 
+def differences(files: dict[str, str]) -> list[str]:
+    """Return the names of artifacts that are not, byte for byte, what `files` says; sorted."""
+    present = {path.name: path.read_text() for path in ARTIFACTS.glob("*.json")}
+    names = files.keys() | present.keys()
+    return sorted(name for name in names if files.get(name) != present.get(name))
+
+
 def main() -> None:
     """Write the artifacts, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -160,10 +167,7 @@ def main() -> None:
         for name, text in files.items():
             (ARTIFACTS / name).write_text(text)
         return
-    present = {path.name: path.read_text() for path in ARTIFACTS.glob("*.json")}
-    different = sorted(
-        name for name in files.keys() | present.keys() if files.get(name) != present.get(name)
-    )
+    different = differences(files)
     if different:
         sys.exit(f"not what the sources build to: {', '.join(different)}; run build.py")
 

@@ -16,8 +16,8 @@ contract ReputationAnchor is IReputationAnchor, Epochs, G2Key {
     /// @inheritdoc IReputationAnchor
     uint64 public immutable SETTLE_MS;
 
-    /// @inheritdoc IReputationAnchor
-    uint64 public nextEpoch;
+    /// @dev `nextEpoch` plus 1: never 0, so that the first anchor costs no more than the others.
+    uint64 private _next = 1;
 
     /// @inheritdoc IReputationAnchor
     mapping(uint64 epoch => bytes32) public headerHashOf;
@@ -36,7 +36,7 @@ contract ReputationAnchor is IReputationAnchor, Epochs, G2Key {
     /// @inheritdoc IReputationAnchor
     function anchor(Header calldata header, bytes calldata signature) external {
         uint64 epoch = header.epoch;
-        if (epoch != nextEpoch) revert EpochNotNext(epoch, nextEpoch);
+        if (epoch != nextEpoch()) revert EpochNotNext(epoch, nextEpoch());
         uint256 untilMs = _startMs(uint256(epoch) + 1) + SETTLE_MS;
         if (block.timestamp * 1000 < untilMs) revert EpochNotSettled(epoch, untilMs);
         if (header.medianPpm > ONE_PPM) revert MedianAboveOne(header.medianPpm);
@@ -45,7 +45,7 @@ contract ReputationAnchor is IReputationAnchor, Epochs, G2Key {
         if (!BLS12381.verify(_key(), hash, signature)) revert BadCouncilSignature(epoch);
 
         headerHashOf[epoch] = headerHash;
-        nextEpoch = epoch + 1;
+        ++_next;
         emit Anchored(
             epoch,
             header.rosterRoot,
@@ -92,6 +92,11 @@ contract ReputationAnchor is IReputationAnchor, Epochs, G2Key {
     /// @inheritdoc IReputationAnchor
     function councilKey() external view returns (bytes memory) {
         return _key();
+    }
+
+    /// @inheritdoc IReputationAnchor
+    function nextEpoch() public view returns (uint64) {
+        return _next - 1;
     }
 
     /// @dev Whether `header` is the anchored one of its epoch and `leaf` is in the tree of `root`.

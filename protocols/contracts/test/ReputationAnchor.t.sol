@@ -31,6 +31,7 @@ contract ReputationAnchorTest is Fixtures {
         ReputationAnchor made =
             new ReputationAnchor(_bytes(".anchor.key"), GENESIS_MS, EPOCH_MS, SETTLE_MS);
         vm.etch(place, address(made).code);
+        vm.store(place, bytes32(0), bytes32(uint256(1))); // what the constructor stores: one word
         IReputationAnchor there = IReputationAnchor(place);
         IReputationAnchor.Header memory header = _fixtureHeader();
         vm.assertEq(there.anchorMessage(header), _word(".anchor.message"));

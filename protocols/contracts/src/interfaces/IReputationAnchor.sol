@@ -17,7 +17,7 @@ interface IReputationAnchor is IEpochs {
     /// @param  proposalHash  Hash of the proposal: which batches are in.
     /// @param  evidenceRoot  Root of the tree of who saw what, one leaf a target.
     /// @param  scoreRoot     Root of the tree of scores, one leaf a member.
-    /// @param  medianPpm     Median reliability of the members, in parts per million.
+    /// @param  medianPpm     Median uptime of the members, in parts per million.
     /// @param  isVoid        More than a third of the observations were down, so no score moved.
     struct Header {
         uint64 epoch;

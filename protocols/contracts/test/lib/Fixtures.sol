@@ -44,7 +44,7 @@ abstract contract Fixtures is Test {
     }
 
     function _digit(uint256 value) internal pure returns (string memory) {
-        return string(abi.encodePacked(uint8(48 + value)));
+        return string(abi.encodePacked(bytes("0123456789")[value]));
     }
 
     function _text() private returns (string memory) {

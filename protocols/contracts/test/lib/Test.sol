@@ -41,6 +41,7 @@ interface Vm {
     function snapshotGasLastCall(string calldata name) external returns (uint256);
     function startPrank(address caller) external;
     function stopPrank() external;
+    function store(address where, bytes32 slot, bytes32 word) external;
     function warp(uint256 timestamp) external;
 }
 
