@@ -381,16 +381,34 @@ class EdgeSwarm(Swarm):
         if not self._gate.knock(group):
             await read_write_closer.close()
             return
-        self.sockets.add(read_write_closer)
         try:
-            conn = await self._accept(read_write_closer, group)
-            if conn is not None:
-                await conn.event_closed.wait()
+            await self._accept_and_hold(read_write_closer, group)
         finally:
             self._gate.leave(group)
-            self.sockets.discard(read_write_closer)
-            with trio.CancelScope(shield=True):
-                await read_write_closer.close()
+
+    async def _accept_and_hold(self, socket_: ReadWriteCloser, group: str) -> None:
+        self.sockets.add(socket_)
+        try:
+            conn = await self._accept(socket_, group)
+        except BaseException:
+            await self._close_socket(socket_)
+            raise
+        await self._hold(socket_, conn)
+
+    async def _hold(self, socket_: ReadWriteCloser, conn: SwarmConn | None) -> None:
+        """Close a connection's socket once it has ended, also if its own closing was cut short."""
+        try:
+            if conn is not None:
+                await conn.event_closed.wait()  # set when closing begins
+                with trio.move_on_after(2 * self._limits.write_stall_s):
+                    await conn.muxed_conn.event_closed.wait()  # type: ignore[attr-defined]
+        finally:
+            await self._close_socket(socket_)
+
+    async def _close_socket(self, socket_: ReadWriteCloser) -> None:
+        self.sockets.discard(socket_)
+        with trio.CancelScope(shield=True), contextlib.suppress(Exception):
+            await socket_.close()
 
     async def _accept(self, socket_: ReadWriteCloser, group: str) -> SwarmConn | None:
         """Return the proven connection, or `None` if the other end failed or is not welcome."""
@@ -416,23 +434,23 @@ class EdgeSwarm(Swarm):
         transport = self.transport_manager.transport_for_dialing(Multiaddr(address))
         if transport is None or len(self.get_connections()) >= self._limits.connections_max:
             raise SwarmException(f"cannot dial {address} now")
-        raw = None
+        raw: Any = None
         try:
             with trio.fail_after(self._limits.dial_s):
                 raw = await transport.dial(Multiaddr(address))
-            muxed = await self._upgrade(raw, peer)
-            await self._register(muxed, "outbound")
+            self.sockets.add(raw.stream)
+            conn = await self._register(await self._upgrade(raw, peer), "outbound")
         except Exception as error:
             await self._close_raw(raw)
             raise SwarmException(f"{address}: {error!r}") from error
         except BaseException:
             await self._close_raw(raw)
             raise
+        self.manager.run_task(self._hold, raw.stream, conn)
 
     async def _close_raw(self, raw: Any) -> None:
         if raw is not None:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
-                await raw.close()
+            await self._close_socket(raw.stream)
 
     async def _upgrade(self, raw: Any, peer: ID | None) -> EdgeYamux:
         """Run the noise handshake and agree on yamux, within `handshake_s`."""
@@ -488,10 +506,7 @@ class EdgeSwarm(Swarm):
     async def close_sockets(self) -> None:
         """Close what is left open, without a word to anybody."""
         for socket_ in tuple(self.sockets):
-            await trio.aclose_forcefully(socket_.stream)  # type: ignore[attr-defined]
-        for conn in self.get_connections():
-            with contextlib.suppress(Exception):
-                await conn.muxed_conn.secured_conn.close()  # type: ignore[attr-defined]
+            await self._close_socket(socket_)
 
 
 # ------------------------------------------------------------------------------------------- host
