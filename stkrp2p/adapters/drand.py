@@ -8,13 +8,13 @@ the round just due; one that answers "not yet" is asked again.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 import httpx
 import msgspec
+import structlog
 import trio
 
 from stkrp2p.core import bls
@@ -22,7 +22,7 @@ from stkrp2p.core.beacon import Beacon, verified
 from stkrp2p.core.types import ProtocolError, Round
 from stkrp2p.ports import BeaconUnavailable, WallClock
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 SCHEME = "bls-unchained-g1-rfc9380"
 """The only one of drand's schemes whose rounds Ethereum can check cheaply."""
@@ -67,7 +67,7 @@ def patience_for(beacon: Beacon) -> Patience:
         hedge_ms=period // 4,
         answer_ms=max(period, 500),
         retry_ms=min(period // 8, 500),
-        total_ms=max(2 * period, 1_000),
+        total_ms=max(period, 1_000),
         ahead_ms=period,
     )
 
@@ -274,8 +274,7 @@ class DrandBeacons:
 def _note_fault(endpoint: EndpointHealth, error: _Down | _Bad) -> None:
     if isinstance(error, _Bad):
         endpoint.bad_answers += 1
-        fields = {"url": endpoint.url, "fault": str(error)}
-        log.warning("beacon endpoint gave a bad answer", extra=fields)
+        log.warning("beacon endpoint gave a bad answer", url=endpoint.url, fault=str(error))
     else:
         endpoint.failures += 1
     endpoint.failures_in_row += 1

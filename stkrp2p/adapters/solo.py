@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import re
 import signal
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 import h11
+import structlog
 import trio
 
 from stkrp2p.adapters.clock import SystemClock
@@ -34,7 +34,7 @@ from stkrp2p.core.crypto import sha256, u64
 from stkrp2p.core.types import Digest, Round, UnixMs
 from stkrp2p.ports import WallClock
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 BEACON_NAME = "solo"
 
@@ -302,8 +302,11 @@ async def serve_solo(
     solo = SoloBeacon(secret, beacon)
     listeners = await trio.open_tcp_listeners(port, host=host)
     bound = listeners[0].socket.getsockname()[1]
-    fields = {"address": f"{host}:{bound}", "chain": solo.chain_hash.hex()}
-    log.warning("solo beacon: for LOCAL DEVELOPMENT ONLY, its key foretells all", extra=fields)
+    log.warning(
+        "solo beacon: for LOCAL DEVELOPMENT ONLY, its key foretells every round",
+        address=f"{host}:{bound}",
+        chain=solo.chain_hash.hex(),
+    )
     task_status.started(bound)
     await trio.serve_listeners(_Server(solo, clock).serve, listeners)
 
@@ -347,16 +350,19 @@ def main(argv: Sequence[str]) -> int:
         )
         trio.run(_serve_until_signal, serve, strict_exception_groups=False)
     except (KeyFileError, ValueError, OSError) as error:
-        log.error("solo beacon cannot serve: %s", error)  # noqa: TRY400  # for people
+        log.error("solo beacon cannot serve", fault=str(error))  # noqa: TRY400  # for people
         return 2
     return 0
 
 
 def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    style = "%(levelname)s %(message)s %(address)s %(chain)s"
-    handler.setFormatter(logging.Formatter(style, defaults={"address": "", "chain": ""}))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=False),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 if __name__ == "__main__":

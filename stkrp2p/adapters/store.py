@@ -21,7 +21,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn, Self, TypeVar
@@ -90,6 +90,9 @@ CREATE TABLE score (
 CREATE INDEX score_of_node ON score (node, epoch);
 PRAGMA user_version = {SCHEMA_VERSION};
 """
+
+_SCHEMA_LIST = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+_SHARED_PAGES = "SELECT count(*) - count(DISTINCT rootpage) FROM sqlite_schema"
 
 _KEEP_BATCHES = """
 DELETE FROM batch WHERE epoch = :epoch AND auditor = :auditor
@@ -229,7 +232,11 @@ _NO_SPACE = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_IOERR,
 }
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DAMAGED = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_ERROR,  # our statements fit our tables, unless those are not ours any more
+}
 _FAILED_READS = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
 
 
@@ -252,6 +259,8 @@ def _typed() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         _raise_typed(error)
+    except UnicodeDecodeError as error:  # a name in the schema, quoted in a message
+        raise StoreCorrupt(f"the store is damaged: {error}; {_RESTORE}") from error
 
 
 @contextmanager
@@ -283,7 +292,18 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> bool:
             f"{path} was written by a newer version of stkrp2p (schema {version}, this one reads"
             f" up to {SCHEMA_VERSION}); install that version again"
         )
-    return bool(version == SCHEMA_VERSION)
+    found = connection.execute(_SCHEMA_LIST).fetchall()
+    if version != SCHEMA_VERSION:
+        if version or found:
+            raise StoreCorrupt(f"{path} is no store of stkrp2p, or a damaged one; {_RESTORE}")
+        return False
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(_SCHEMA)
+        expected = fresh.execute(_SCHEMA_LIST).fetchall()
+    (shared,) = connection.execute(_SHARED_PAGES).fetchone()
+    if found != expected or shared:
+        raise StoreCorrupt(f"the tables of {path} are damaged; {_RESTORE}")
+    return True
 
 
 def _check_own_records(connection: sqlite3.Connection) -> None:
