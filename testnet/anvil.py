@@ -114,7 +114,9 @@ def find() -> Path:
         return installed
     on_path = shutil.which("anvil")
     if on_path is None:
-        raise AnvilMissing("no anvil: run `npm install` in protocols/contracts, or set STKRP2P_ANVIL")
+        raise AnvilMissing(
+            "no anvil: run `npm install` in protocols/contracts, or set STKRP2P_ANVIL"
+        )
     return Path(on_path)
 
 

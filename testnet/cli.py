@@ -1,0 +1,204 @@
+"""`stkrp2p testnet …`: a local network of real processes, watched and judged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from testnet.verdict import Finding
+
+EXIT_FAILED = 1
+EXIT_NOT_RUNNING = 3
+EXIT_TIMED_OUT = 5
+
+SLACK_S = 60
+"""How much longer than planned a run may take before it is given up."""
+
+
+@click.group("testnet")
+def group() -> None:
+    """Run a local network of real nodes on this machine."""
+
+
+def _fail(what: str, why: str, next_step: str, code: int = EXIT_FAILED) -> None:
+    click.echo(f"error: {what}\n  why:  {why}\n  next: {next_step}", err=True)
+    sys.exit(code)
+
+
+def _run_folder(run: str | None) -> Path:
+    from testnet.manifest import FILE_NAME, RUNS  # noqa: PLC0415
+
+    folder = Path(run) if run else RUNS / "latest"
+    if not (folder / FILE_NAME).exists():
+        _fail(
+            f"there is no local network in {folder}",
+            "no manifest.json is there",
+            "start one with `./run testnet`, or name its folder with --run",
+            EXIT_NOT_RUNNING,
+        )
+    return folder.resolve()
+
+
+run_option = click.option("--run", metavar="FOLDER", help="Folder of the run; default runs/latest.")
+
+
+@group.command()
+@click.option("--nodes", default=8, show_default=True, help="Full nodes, failing ones included.")
+@click.option("--light", default=2, show_default=True, help="Light nodes: they audit only.")
+@click.option("--epochs", default=4, show_default=True, help="Epochs to anchor before the verdict.")
+@click.option("--down", default=1, show_default=True, help="Nodes killed after the first epoch.")
+@click.option("--flaky", default=1, show_default=True, help="Nodes frozen and thawed in turn.")
+@click.option("--keep", is_flag=True, help="Leave it running; `testnet down` ends it.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where the run's files land.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+def up(
+    *,
+    nodes: int,
+    light: int,
+    epochs: int,
+    down: int,
+    flaky: int,
+    keep: bool,
+    folder: Path | None,
+    as_json: bool,
+) -> None:
+    """Start a network, watch it audit itself, and judge whether its promises held."""
+    import trio  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+
+    from testnet.anvil import AnvilFailed, AnvilMissing  # noqa: PLC0415
+    from testnet.cluster import ClusterFailed  # noqa: PLC0415
+    from testnet.plan import Plan  # noqa: PLC0415
+    from testnet.story import tell  # noqa: PLC0415
+
+    try:
+        plan = Plan(nodes=nodes, light=light, epochs=epochs, down=down, flaky=flaky)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    chosen = (folder or _fresh_folder()).resolve()
+    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 100, highlight=False)
+    try:
+        findings = trio.run(
+            tell, plan, chosen, console, keep, SLACK_S, strict_exception_groups=False
+        )
+    except (AnvilMissing, AnvilFailed, ClusterFailed) as error:
+        _fail("the network did not start", str(error), f"read the logs in {chosen}")
+    except trio.TooSlowError:
+        _fail(
+            "the run took too long",
+            f"{epochs} epochs were not anchored in the time planned, plus {SLACK_S} s",
+            f"`stkrp2p testnet logs --run {chosen}`; a busy machine may need fewer --nodes",
+            EXIT_TIMED_OUT,
+        )
+    except KeyboardInterrupt:
+        _fail("interrupted", "Ctrl-C", f"the run's files are in {chosen}")
+    _conclude(findings, chosen, as_json=as_json)
+
+
+def _fresh_folder() -> Path:
+    from testnet.manifest import RUNS  # noqa: PLC0415
+
+    return RUNS / time.strftime("%Y%m%d-%H%M%S")
+
+
+def _conclude(findings: tuple[Finding, ...], folder: Path, *, as_json: bool) -> None:
+    held = all(f.held for f in findings)
+    if as_json:
+        rows = [{"promise": f.promise, "held": f.held, "detail": f.detail} for f in findings]
+        click.echo(json.dumps({"held": held, "folder": str(folder), "findings": rows}, indent=2))
+    else:
+        click.echo("\nverdict")
+        for finding in findings:
+            click.echo(f"  {'held  ' if finding.held else 'BROKEN'}  {finding.promise}")
+            click.echo(f"          {finding.detail}")
+        count = sum(f.held for f in findings)
+        click.echo(f"\n{count} of {len(findings)} promises held. Files: {_short(folder)}")
+        click.echo(f"next: stkrp2p explain NODE --config {_short(folder)}/node0/config.toml")
+    sys.exit(0 if held else EXIT_FAILED)
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+@group.command()
+@run_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(run: str | None, *, as_json: bool) -> None:
+    """Show which processes of a run are alive."""
+    from testnet.manifest import is_alive, load  # noqa: PLC0415
+
+    manifest = load(_run_folder(run))
+    alive = {name: is_alive(pid) for name, pid in manifest.pids().items()}
+    if as_json:
+        rows = {n: {"pid": p, "is_alive": alive[n]} for n, p in manifest.pids().items()}
+        click.echo(json.dumps({"folder": manifest.folder, "processes": rows}, indent=2))
+    else:
+        for name, pid in manifest.pids().items():
+            click.echo(f"{name:16} {pid:>8}  {'alive' if alive[name] else 'ended'}")
+    if not any(alive.values()):
+        sys.exit(EXIT_NOT_RUNNING)
+
+
+@group.command()
+@run_option
+@click.option("--delete", is_flag=True, help="Delete the run's folder too.")
+def down(run: str | None, *, delete: bool) -> None:
+    """End every process of a run."""
+    from testnet.manifest import is_alive, kill, load  # noqa: PLC0415
+
+    folder = _run_folder(run)
+    pids = load(folder).pids()
+    for pid in pids.values():
+        kill(pid, signal.SIGCONT)
+        kill(pid, signal.SIGTERM)
+    for _ in range(60):
+        if not any(map(is_alive, pids.values())):
+            break
+        time.sleep(0.1)
+    for pid in pids.values():
+        kill(pid)
+    if delete:
+        shutil.rmtree(folder)
+    click.echo(f"{len(pids)} processes ended{', folder deleted' if delete else ''}")
+
+
+@group.command()
+@click.argument("name")
+@run_option
+def kill(name: str, run: str | None) -> None:
+    """Kill one process of a run with -9, such as node3 or anvil."""
+    from testnet import manifest  # noqa: PLC0415
+
+    pids = manifest.load(_run_folder(run)).pids()
+    if name not in pids:
+        raise click.UsageError(f"no process {name}; there are: {', '.join(pids)}")
+    manifest.kill(pids[name])
+    click.echo(f"{name} (pid {pids[name]}) killed")
+
+
+@group.command()
+@click.argument("name", default="")
+@run_option
+@click.option("--lines", default=20, show_default=True, help="Lines of each log, the last ones.")
+def logs(name: str, run: str | None, lines: int) -> None:
+    """Show the end of a process's log, or of all."""
+    folder = _run_folder(run)
+    paths = sorted([*folder.glob("*.log"), *folder.glob("*/node.log")])
+    for path in paths:
+        label = path.parent.name if path.name == "node.log" else path.stem
+        if name in {"", label}:
+            click.echo(f"== {label}: {_short(path)}")
+            for line in path.read_text(errors="replace").splitlines()[-lines:]:
+                click.echo(line)

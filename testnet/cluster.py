@@ -1,0 +1,381 @@
+"""A local network of real processes: a chain, a beacon, services, and nodes on 127.0.0.x.
+
+Nothing is simulated: anvil runs the contracts' bytecode, the beacon signs with BLS and speaks drand's
+HTTP API, every node is a process of its own with its own keys, store and libp2p host.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import trio
+
+from stkrp2p.adapters.chain import Web3Chain
+from stkrp2p.adapters.clock import SystemClock
+from stkrp2p.adapters.deploy import ANKR, Deployed, Plan as DeployPlan, deploy
+from stkrp2p.adapters.keys import create_account_key, create_bls_key, create_node_key
+from stkrp2p.config import dump_config, dump_network
+from stkrp2p.core.beacon import Beacon
+from stkrp2p.core.network import Genesis
+from stkrp2p.core.params import MINIMAL
+from stkrp2p.core.roster import Profile, sign_claim
+from stkrp2p.core.types import Kind, NodeId, Round, UnixMs
+from stkrp2p.core.wire import encode
+from testnet import anvil, manifest
+from testnet.manifest import Manifest, NodeEntry
+from testnet.plan import Plan, Role
+
+ETHER = 10**18
+FUNDS_WEI = 100 * ETHER
+STAKE_FULL = 100_000 * ANKR
+STAKE_LIGHT = 10_000 * ANKR
+
+FLAKY_S = 5.0
+"""How long a flaky node is frozen, and then thawed."""
+
+STOP_S_MAX = 6.0
+"""Time nodes have to end by themselves before they are killed."""
+
+_FIRST_HOST = 10
+"""Nodes live on 127.0.0.10 and up."""
+
+
+class ClusterFailed(Exception):
+    """The network could not be started; the message says what and where the log is."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Member:
+    """One node's facts while the network is being built."""
+
+    entry: NodeEntry
+    secret: bytes = field(repr=False)
+    account: bytes = field(repr=False)
+    operator: bytes
+    """Address of the account, 20 bytes."""
+
+    service_port: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        """What it registers as."""
+        return Kind.LIGHT if self.entry.role is Role.LIGHT else Kind.FULL
+
+    @property
+    def host(self) -> str:
+        """Its loopback address."""
+        return self.entry.address.split("/")[2]
+
+
+@dataclass(slots=True, kw_only=True)
+class Cluster:
+    """A running local network."""
+
+    plan: Plan
+    folder: Path
+    genesis: Genesis
+    manifest: Manifest
+    members: list[Member]
+    chain: Web3Chain
+    """Reads the contracts for the verdict."""
+
+    processes: dict[str, subprocess.Popen[bytes]]
+
+    def start_node(self, member: Member) -> None:
+        """Start a node's process, or start it again."""
+        entry = member.entry
+        command = [sys.executable, "-m", "stkrp2p", "run", "--config", entry.config]
+        self.processes[entry.name] = process = _spawn(command, Path(entry.log))
+        entry.pid = process.pid
+        self.manifest.save()
+
+    def signal_node(self, member: Member, how: signal.Signals) -> None:
+        """Send a signal to a node's process."""
+        manifest.kill(member.entry.pid, how)
+
+    def failed(self) -> list[str]:
+        """Return the names of processes that ended although nobody stopped them."""
+        return [name for name, p in self.processes.items() if p.poll() not in {None, -9}]
+
+
+def _spawn(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+
+
+def free_port(host: str) -> int:
+    """Return a TCP port that nobody listens on at this address now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+async def _fund(rpc: str, addresses: Sequence[bytes]) -> None:
+    async with httpx.AsyncClient() as client:
+        calls = [
+            {
+                "jsonrpc": "2.0",
+                "id": i,
+                "method": "anvil_setBalance",
+                "params": [f"0x{address.hex()}", hex(FUNDS_WEI)],
+            }
+            for i, address in enumerate(addresses)
+        ]
+        (await client.post(rpc, json=calls)).raise_for_status()
+
+
+def _members(plan: Plan, folder: Path, chain_id: int) -> list[Member]:
+    members = []
+    for i, role in enumerate(plan.roles()):
+        data_dir = folder / f"node{i}"
+        data_dir.mkdir(mode=0o700)
+        key = create_node_key(data_dir / "node.key")
+        account = create_account_key(data_dir / "account.key")
+        host = f"127.0.0.{_FIRST_HOST + i}"
+        port = free_port(host)
+        service_port = free_port(host) if i % 2 and role is not Role.LIGHT else 0
+        workload = f"http:{service_port}/health" if service_port else f"ethereum:{chain_id}"
+        entry = NodeEntry(
+            name=f"node{i}",
+            role=role,
+            node=key.node.hex(),
+            address=f"/ip4/{host}/tcp/{port}",
+            workload="none" if role is Role.LIGHT else workload,
+            config=str(data_dir / "config.toml"),
+            data_dir=str(data_dir),
+            log=str(data_dir / "node.log"),
+        )
+        members.append(
+            Member(
+                entry=entry,
+                secret=key.secret.reveal(),
+                account=account.secret.reveal(),
+                operator=account.address,
+                service_port=service_port,
+            )
+        )
+    return members
+
+
+def _write_config(member: Member, *, network: Path, rpc: str, beacon: str, council: Path) -> None:
+    entry = member.entry
+    values: dict[str, object] = {
+        "data_dir": entry.data_dir,
+        "network": str(network),
+        "mode": "light" if entry.role is Role.LIGHT else "full",
+        "listen": [entry.address],
+        "rpc": [rpc],
+        "beacons": [beacon],
+        "workload": entry.workload,
+        "account_key": str(Path(entry.data_dir) / "account.key"),
+        "log_format": "json",
+    }
+    if member.service_port:
+        values["workload_url"] = f"http://{member.host}:{member.service_port}/health"
+    elif entry.workload != "none":
+        values["workload_url"] = rpc
+    if entry.role is Role.COUNCIL:
+        values["council_key"] = str(council)
+    Path(entry.config).write_text(dump_config(values))
+
+
+async def _register(member: Member, deployed: Deployed, rpc: str) -> None:
+    """Mint, approve and register: what an operator does, with a test token."""
+    chain = Web3Chain(
+        deployed.genesis, [rpc], account_key=member.account, deploy_block=deployed.block
+    )
+    stake = STAKE_LIGHT if member.kind is Kind.LIGHT else STAKE_FULL
+    await chain.send(await chain.mint(stake))
+    await chain.send(await chain.approve(stake))
+    operator = await chain.operator()
+    nonce = await chain.next_nonce(operator)
+    node = NodeId(bytes.fromhex(member.entry.node))
+    claim = sign_claim(member.secret, deployed.genesis.network_id, operator, node, nonce)
+    profile = Profile(version=1, workload=member.entry.workload, addresses=(member.entry.address,))
+    preview = await chain.register(
+        node=node, kind=member.kind, stake=stake, claim=claim, profile=encode(profile)
+    )
+    await chain.send(preview)
+
+
+async def _until_serving(url: str, *, log: Path, time_s: float = 15.0) -> None:
+    async with httpx.AsyncClient() as client:
+        with trio.move_on_after(time_s):
+            while True:
+                try:
+                    if (await client.get(url)).is_success:
+                        return
+                except httpx.TransportError:
+                    pass
+                await trio.sleep(0.05)
+    raise ClusterFailed(f"{url} does not serve; see {log}")
+
+
+@asynccontextmanager
+async def running(
+    plan: Plan, folder: Path, say: Callable[[str], None], *, keep: bool = False
+) -> AsyncIterator[Cluster]:
+    """Run a local network for the time of the context.
+
+    Args:
+        plan: Its shape.
+        folder: Where everything lands; made, must not exist yet.
+        say: Told, in a line, what is being done.
+        keep: Leave the processes running at the end; `stop` ends them later.
+
+    Raises:
+        ClusterFailed: Something did not start.
+    """
+    folder.mkdir(parents=True)  # noqa: ASYNC240 - once, before anything runs
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+    node = anvil.start(anvil.Options(block_time_s=1), log_path=folder / "anvil.log")
+    processes["anvil"] = node.process
+    cluster = None
+    try:
+        cluster = await _build(plan, folder, say, node.url, processes)
+        yield cluster
+    finally:
+        if not keep or cluster is None:
+            stop(processes)
+
+
+async def _build(
+    plan: Plan,
+    folder: Path,
+    say: Callable[[str], None],
+    rpc: str,
+    processes: dict[str, subprocess.Popen[bytes]],
+) -> Cluster:
+    clock = SystemClock()
+    council_path, beacon_path = folder / "council.key", folder / "beacon.key"
+    council, beacon_key = create_bls_key(council_path), create_bls_key(beacon_path)
+    start_ms = (clock.unix_ms() // 1000 + 1 + plan.start_lead_s) * 1000
+    beacon = Beacon(
+        public_key=beacon_key.public_key,
+        genesis_ms=UnixMs(start_ms),
+        period_ms=MINIMAL.period_ms,
+    )
+    say(f"chain      anvil at {rpc}")
+    deployer = create_account_key(folder / "deployer.key")
+    await _fund(rpc, [deployer.address])
+    deployed = await deploy(
+        rpc,
+        deployer.secret.reveal(),
+        DeployPlan(
+            name=f"local-{folder.name}",
+            params=MINIMAL,
+            beacon=beacon,
+            first_round=Round(1),
+            council_key=council.public_key,
+        ),
+    )
+    say(f"contracts  registry 0x{deployed.genesis.registry.hex()}")
+    say(f"           anchor   0x{deployed.genesis.anchor.hex()}")
+    beacon_url = await _start_beacon(beacon, beacon_path, folder, processes)
+    say(f"beacon     solo (one key, local only), drand API at {beacon_url}")
+    members = _members(plan, folder, deployed.genesis.chain_id)
+    network_path = folder / "network.toml"
+    network_path.write_text(dump_network(deployed.genesis, (), deploy_block=deployed.block))
+    for member in members:
+        _write_config(
+            member, network=network_path, rpc=rpc, beacon=beacon_url, council=council_path
+        )
+        if member.service_port:
+            name = f"service-{member.entry.name}"
+            command = [sys.executable, "-m", "testnet.service", str(member.service_port)]
+            processes[name] = _spawn([*command, member.host, "127.0.0.1"], folder / f"{name}.log")
+    facts = Manifest(
+        folder=str(folder),
+        network=str(network_path),
+        rpc=rpc,
+        beacon=beacon_url,
+        genesis_ms=start_ms,
+        nodes=[m.entry for m in members],
+        helpers={name: p.pid for name, p in processes.items()},
+    )
+    cluster = Cluster(
+        plan=plan,
+        folder=folder,
+        genesis=deployed.genesis,
+        manifest=facts,
+        members=members,
+        chain=Web3Chain(deployed.genesis, [rpc], deploy_block=deployed.block),
+        processes=processes,
+    )
+    for member in members:
+        cluster.start_node(member)
+    say(f"nodes      {plan.nodes} full and {plan.light} light processes started")
+    await _fund(rpc, [m.operator for m in members])
+    async with trio.open_nursery() as nursery:
+        for member in members:
+            nursery.start_soon(_register, member, deployed, rpc)
+    say("registry   everybody is registered and staked")
+    return cluster
+
+
+async def _start_beacon(
+    beacon: Beacon,
+    key: Path,
+    folder: Path,
+    processes: dict[str, subprocess.Popen[bytes]],
+) -> str:
+    port, log = free_port("127.0.0.1"), folder / "beacon.log"
+    command = [sys.executable, "-m", "stkrp2p.adapters.solo", "--key", str(key)]
+    command += ["--genesis-ms", str(beacon.genesis_ms), "--period-ms", str(beacon.period_ms)]
+    processes["beacon"] = _spawn([*command, "--listen", f"127.0.0.1:{port}"], log)
+    url = f"http://127.0.0.1:{port}"
+    await _until_serving(f"{url}/info", log=log)
+    return url
+
+
+def stop(processes: dict[str, subprocess.Popen[bytes]]) -> None:
+    """End all processes: asked first, killed after `STOP_S_MAX`."""
+    for process in processes.values():
+        manifest.kill(process.pid, signal.SIGCONT)
+        process.terminate()
+    for process in processes.values():
+        try:
+            process.wait(STOP_S_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+async def run_flaky(cluster: Cluster, member: Member) -> None:
+    """Freeze and thaw a node in turn, from the first round on, until cancelled."""
+    start_s = (cluster.genesis.beacon.genesis_ms - SystemClock().unix_ms()) / 1000
+    await trio.sleep(max(0.0, start_s))
+    try:
+        while True:
+            cluster.signal_node(member, signal.SIGSTOP)
+            await trio.sleep(FLAKY_S)
+            cluster.signal_node(member, signal.SIGCONT)
+            await trio.sleep(FLAKY_S)
+    finally:
+        cluster.signal_node(member, signal.SIGCONT)
+
+
+async def run_down(cluster: Cluster, member: Member) -> None:
+    """Kill a node once the second epoch has begun."""
+    genesis = cluster.genesis
+    due_ms = genesis.beacon.due_ms(
+        Round(genesis.clock.first_round + genesis.params.rounds_per_epoch)
+    )
+    await trio.sleep(max(0.0, (due_ms - SystemClock().unix_ms()) / 1000))
+    cluster.signal_node(member, signal.SIGKILL)

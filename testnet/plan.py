@@ -1,0 +1,82 @@
+"""What a local network shall be: how many nodes, which of them fail, and how long it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+NODES_MIN = 4
+"""Fewer full nodes cannot give every target its three auditors of other operators."""
+
+NODES_MAX = 40
+"""A process takes some 100 MB and a second of CPU to start."""
+
+VOID_PARTS = 3
+"""An epoch with more than one in three observations down is void: nobody's score would move."""
+
+
+class Role(StrEnum):
+    """How a node behaves in the run."""
+
+    COUNCIL = auto()
+    """Healthy, and it holds the council's key: it seals and anchors."""
+
+    HEALTHY = auto()
+    FLAKY = auto()
+    """Frozen and thawed in turn."""
+
+    DOWN = auto()
+    """Killed after the first epoch."""
+
+    LIGHT = auto()
+    """Audits only."""
+
+
+HONEST = frozenset({Role.COUNCIL, Role.HEALTHY})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A local network's shape."""
+
+    nodes: int = 8
+    """Full nodes, failing ones included."""
+
+    light: int = 2
+    down: int = 1
+    flaky: int = 1
+    epochs: int = 4
+    """How many epochs must be anchored before the verdict; at least 2 to see a score fall."""
+
+    def __post_init__(self) -> None:
+        """Refuse a network that cannot show what it is for."""
+        if not NODES_MIN <= self.nodes <= NODES_MAX:
+            raise ValueError(f"--nodes must be from {NODES_MIN} to {NODES_MAX}, got {self.nodes}")
+        if not 0 <= self.light <= NODES_MAX:
+            raise ValueError(f"--light must be from 0 to {NODES_MAX}, got {self.light}")
+        if self.epochs < 1:
+            raise ValueError(f"--epochs must be at least 1, got {self.epochs}")
+        if min(self.down, self.flaky) < 0:
+            raise ValueError("--down and --flaky must not be negative")
+        if VOID_PARTS * (self.down + self.flaky) > self.nodes:
+            raise ValueError(
+                f"{self.down} down and {self.flaky} flaky of {self.nodes} nodes: with more than a "
+                f"third failing, epochs are void by design; use --nodes "
+                f"{VOID_PARTS * (self.down + self.flaky)} or fewer failing nodes"
+            )
+
+    def roles(self) -> tuple[Role, ...]:
+        """Return every node's role: the council first, failing nodes and light ones last."""
+        healthy = self.nodes - self.down - self.flaky - 1
+        return (
+            Role.COUNCIL,
+            *[Role.HEALTHY] * healthy,
+            *[Role.FLAKY] * self.flaky,
+            *[Role.DOWN] * self.down,
+            *[Role.LIGHT] * self.light,
+        )
+
+    @property
+    def start_lead_s(self) -> int:
+        """Seconds from deployment to round 1: time to start all processes and register them."""
+        return 8 + (3 * (self.nodes + self.light) + 3) // 4

@@ -1,0 +1,183 @@
+"""Does what the design promises hold in this run? Asked of every node's store and of the chain.
+
+Every honest node's evidence is folded anew from its own store, epoch by epoch, and must give the
+header that stands on Ethereum, byte for byte. Then the scores must tell the nodes' true story.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from stkrp2p.adapters.store import SqliteStore, StoreError
+from stkrp2p.core.anchor import Header, differences
+from stkrp2p.core.score import Score
+from stkrp2p.core.types import Epoch, NodeId, Outcome
+from stkrp2p.services.history import NotReplayable, Replay, replay
+from testnet.cluster import Cluster, Member
+from testnet.plan import HONEST, Role
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One promise, and whether it held."""
+
+    promise: str
+    held: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One node's scores over the run, and the newest whole."""
+
+    name: str
+    role: Role
+    score: Score | None
+    uptimes_ppm: tuple[int, ...]
+    """After each epoch."""
+
+
+async def judge_run(cluster: Cluster) -> tuple[Finding, ...]:
+    """Return all findings; the run held if all of them did."""
+    epochs = cluster.plan.epochs
+    anchored = [r.header for r in await cluster.chain.anchors(Epoch(0))][:epochs]
+    findings = [
+        Finding(
+            promise=f"{epochs} epochs are anchored on Ethereum",
+            held=len(anchored) == epochs,
+            detail=f"{len(anchored)} anchored, none void"
+            if not any(h.is_void for h in anchored)
+            else "void: " + ", ".join(str(h.epoch) for h in anchored if h.is_void),
+        )
+    ]
+    for member in cluster.members:
+        if member.entry.role in HONEST:
+            findings.append(await _check_member(cluster, member, anchored))
+        elif member.entry.role is Role.LIGHT:
+            findings.append(await _check_light(member, anchored))
+    standings = await read_standings(cluster, Epoch(len(anchored) - 1))
+    return (*findings, *_check_scores(standings), *await _check_explanation(cluster, anchored))
+
+
+async def _check_member(cluster: Cluster, member: Member, anchored: list[Header]) -> Finding:
+    promise = f"{member.entry.name} holds evidence that gives the anchored roots"
+    try:
+        async with SqliteStore.open_reader(Path(member.entry.data_dir)) as store:
+            for header in anchored:
+                done = await replay(cluster.genesis, store, Epoch(header.epoch))
+                wrong = differences(done.closed.header, header)
+                if wrong:
+                    detail = f"epoch {header.epoch}: {', '.join(wrong)} differ"
+                    return Finding(promise=promise, held=False, detail=detail)
+    except (NotReplayable, StoreError) as error:
+        return Finding(promise=promise, held=False, detail=str(error))
+    detail = f"{len(anchored)} epochs recomputed, byte-equal"
+    return Finding(promise=promise, held=bool(anchored), detail=detail)
+
+
+async def _check_light(member: Member, anchored: list[Header]) -> Finding:
+    promise = f"{member.entry.name} (light) follows the anchored roots"
+    try:
+        async with SqliteStore.open_reader(Path(member.entry.data_dir)) as store:
+            last = await store.last_anchored()
+            stored = await store.epoch(Epoch(len(anchored) - 1))
+            scores = await store.scores(Epoch(len(anchored) - 1))
+    except StoreError as error:
+        return Finding(promise=promise, held=False, detail=str(error))
+    held = stored is not None and stored.header == anchored[-1]
+    proved = "own score proved" if scores else "no proof of its own score"
+    detail = f"up to epoch {last}, {proved}"
+    return Finding(promise=promise, held=held and bool(scores), detail=detail)
+
+
+async def read_standings(cluster: Cluster, last: Epoch) -> tuple[Standing, ...]:
+    """Return every node's standing after an epoch, as the council's store has it."""
+    if last < 0:
+        return ()
+    async with SqliteStore.open_reader(Path(cluster.members[0].entry.data_dir)) as store:
+        tables = [await store.scores(Epoch(e)) for e in range(last + 1)]
+    by_node = [{NodeId(s.node): s for s in table} for table in tables]
+    return tuple(
+        Standing(
+            name=m.entry.name,
+            role=m.entry.role,
+            score=by_node[-1].get(NodeId(bytes.fromhex(m.entry.node))),
+            uptimes_ppm=tuple(
+                t[NodeId(bytes.fromhex(m.entry.node))].uptime_ppm
+                for t in by_node
+                if bytes.fromhex(m.entry.node) in t
+            ),
+        )
+        for m in cluster.members
+    )
+
+
+def _check_scores(standings: tuple[Standing, ...]) -> list[Finding]:
+    def uptimes(*roles: Role) -> list[int]:
+        return [s.score.uptime_ppm for s in standings if s.score and s.role in roles]
+
+    healthy, flaky, down = uptimes(*HONEST), uptimes(Role.FLAKY), uptimes(Role.DOWN)
+    findings = []
+    if down:
+        falls = [s.uptimes_ppm for s in standings if s.role is Role.DOWN]
+        findings.append(
+            Finding(
+                promise="the dead node's score fell",
+                held=all(len(f) > 1 and f[-1] < f[0] for f in falls),
+                detail="; ".join(" > ".join(percent(u) for u in f) for f in falls),
+            )
+        )
+    if flaky:
+        worst = max(down, default=0)
+        findings.append(
+            Finding(
+                promise="the flaky node is between the dead and the healthy",
+                held=bool(healthy) and all(worst < f < min(healthy) for f in flaky),
+                detail=f"{percent(worst)} < {', '.join(map(percent, flaky))} < "
+                f"{percent(min(healthy, default=0))}",
+            )
+        )
+    findings.append(
+        Finding(
+            promise="healthy nodes are at the top",
+            held=bool(healthy) and min(healthy) > max([*flaky, *down], default=0),
+            detail=f"lowest {percent(min(healthy, default=0))}",
+        )
+    )
+    return findings
+
+
+async def _check_explanation(cluster: Cluster, anchored: list[Header]) -> list[Finding]:
+    """Every point the dead node lost must be explained by who saw it down."""
+    victims = [m for m in cluster.members if m.entry.role is Role.DOWN]
+    if not victims or not anchored:
+        return []
+    async with SqliteStore.open_reader(Path(cluster.members[0].entry.data_dir)) as store:
+        try:
+            done = await replay(cluster.genesis, store, Epoch(anchored[-1].epoch))
+        except NotReplayable as error:
+            detail = str(error)
+            return [Finding(promise="the fall is explained", held=False, detail=detail)]
+    return [_explained(done, victim) for victim in victims]
+
+
+def _explained(done: Replay, victim: Member) -> Finding:
+    target = NodeId(bytes.fromhex(victim.entry.node))
+    witnesses = 0
+    for auditor in done.view.assignment.auditors(target):
+        batch = done.included.get(auditor)
+        rows = [] if batch is None else [r for r in batch.body.rows if r.target == target]
+        witnesses += sum(row.outcomes.count(Outcome.UNREACHABLE) for row in rows)
+    lost = done.closed.verdicts[target].count(2)
+    return Finding(
+        promise=f"{victim.entry.name}'s fall is explained by what its auditors signed",
+        held=lost > 0 and witnesses >= lost,
+        detail=f"last epoch: {lost} rounds down, {witnesses} signed observations say so",
+    )
+
+
+def percent(ppm: int) -> str:
+    """Return a share for people: `99.5 %`."""
+    return f"{ppm / 10_000:.1f} %"

@@ -1,0 +1,132 @@
+"""The live table of a local network: what its nodes say of themselves, each second."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import trio
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from stkrp2p.adapters.clock import SystemClock
+from stkrp2p.api.control_client import ControlError, ask
+from stkrp2p.core.types import Epoch
+from testnet.cluster import Cluster, Member
+from testnet.manifest import is_alive
+from testnet.plan import Role
+from testnet.verdict import percent
+
+ASK_S_MAX = 1.0
+"""Time a node has to say how it does."""
+
+STATES = ("vetting", "active", "probation", "suspended")
+
+Status = Mapping[str, object]
+
+
+async def ask_all(members: list[Member]) -> dict[str, Status]:
+    """Return the status of every node that answers, by name."""
+    answers: dict[str, Status] = {}
+
+    async def ask_one(member: Member) -> None:
+        path = Path(member.entry.data_dir) / "control.sock"
+        try:
+            answers[member.entry.name] = await trio.to_thread.run_sync(
+                lambda: ask(path, "status", ASK_S_MAX), abandon_on_cancel=True
+            )
+        except ControlError:
+            return
+
+    async with trio.open_nursery() as nursery:
+        for member in members:
+            nursery.start_soon(ask_one, member)
+    return answers
+
+
+def _part(status: Status, *keys: str) -> object:
+    value: object = status
+    for key in keys:
+        value = cast("Status", value).get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _condition(member: Member, status: Status | None) -> str:
+    if not is_alive(member.entry.pid):
+        return "dead"
+    if status is None:
+        return "silent"
+    return str(_part(status, "alarm") or "up")
+
+
+def _row(member: Member, status: Status | None) -> list[str]:
+    said: Status = status or {}
+    score = _part(said, "score")
+    uptime = _part(said, "score", "uptime_ppm")
+    reliability = _part(said, "score", "reliability_ppm")
+    state = _part(said, "score", "state")
+    is_light = member.entry.role is Role.LIGHT
+    return [
+        member.entry.name,
+        str(member.entry.role),
+        member.entry.workload.partition(":")[0],
+        _condition(member, status),
+        str(said.get("peers", "")),
+        str(said.get("audits_answered", "")),
+        str(said.get("last_folded_epoch", "")),
+        "" if score is None or is_light else percent(cast("int", uptime)),
+        "" if score is None or is_light else percent(cast("int", reliability)),
+        "" if score is None else STATES[cast("int", state)],
+    ]
+
+
+def picture(cluster: Cluster, answers: Mapping[str, Status]) -> Group:
+    """Return the table and the line above it."""
+    genesis = cluster.genesis
+    now_ms = SystemClock().unix_ms()
+    due = genesis.beacon.last_due(now_ms)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("node", "role", "work", "is"):
+        table.add_column(name)
+    for name in ("peers", "audits", "folded", "uptime", "reliab."):
+        table.add_column(name, justify="right")
+    table.add_column("state")
+    for member in cluster.members:
+        table.add_row(*_row(member, answers.get(member.entry.name)))
+    folded = _part(answers.get("node0", {}), "last_folded_epoch")
+    if due == 0:
+        wait_s = -(-(genesis.beacon.genesis_ms - now_ms) // 1000)
+        line = f"first round in {wait_s} s"
+    else:
+        epoch = Epoch(max(0, genesis.clock.epoch_of(due)))
+        place = due - genesis.clock.first(epoch) + 1
+        line = (
+            f"round {due}, epoch {epoch} ({place}/{genesis.params.rounds_per_epoch}), "
+            f"anchored and folded up to epoch {folded}"
+        )
+    return Group(Text(line, style="bold"), table)
+
+
+async def watch(cluster: Cluster, console: Console) -> None:
+    """Show the table until the plan's epochs are folded by the council, or it takes too long.
+
+    Without a terminal, one line an epoch is printed instead.
+    """
+    last_line = -1
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        while True:
+            answers = await ask_all(cluster.members)
+            folded = cast("int", _part(answers.get("node0", {}), "last_folded_epoch") or 0)
+            if console.is_terminal:
+                live.update(picture(cluster, answers), refresh=True)
+            elif folded > last_line and "node0" in answers:
+                last_line = folded
+                console.print(f"epoch {folded} anchored and folded")
+            if "node0" in answers and folded >= cluster.plan.epochs - 1:
+                break
+            await trio.sleep(1)
+    if not console.is_terminal:
+        console.print(picture(cluster, await ask_all(cluster.members)))
