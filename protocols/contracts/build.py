@@ -44,9 +44,9 @@ def sources_of(name: str, found: dict[str, dict[str, str]]) -> None:
     text = path.read_text(encoding="utf-8")
     found[name] = {"content": text}
     for imported in IMPORT.findall(text):
-        if imported.startswith("."):
-            imported = posixpath.normpath(posixpath.join(posixpath.dirname(name), imported))
-        sources_of(imported, found)
+        is_relative = imported.startswith(".")
+        folder = posixpath.dirname(name) if is_relative else ""
+        sources_of(posixpath.normpath(posixpath.join(folder, imported)), found)
 
 
 def compiler_input() -> dict[str, object]:

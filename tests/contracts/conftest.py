@@ -8,18 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from eth_abi import encode as abi_encode
 from web3 import HTTPProvider, Web3
-from web3.contract import Contract
-from web3.contract.contract import ContractFunction
 from web3.exceptions import ContractCustomError
-from web3.types import TxReceipt
 
 from stkrp2p.adapters.artifacts import load
 from testnet import anvil
+
+if TYPE_CHECKING:
+    from web3.contract import Contract
+    from web3.contract.contract import ContractFunction
+    from web3.types import TxReceipt
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "protocols" / "contracts"
 

@@ -20,10 +20,17 @@ def is_open(url: str) -> bool:
 
 
 def test_it_is_gone_when_the_block_is_left_by_an_error(tmp_path):
-    with pytest.raises(KeyError):
+    seen = []
+
+    def fail() -> None:
         with anvil.running(anvil.Options(), log_path=tmp_path / "log") as running:
+            seen.append(running)
             assert is_open(running.url)
             raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    [running] = seen
     assert running.process.returncode is not None
     assert not is_open(running.url)
 

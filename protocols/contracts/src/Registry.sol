@@ -216,6 +216,7 @@ contract Registry is IRegistry, Epochs {
         returns (uint64 effectiveEpoch)
     {
         effectiveEpoch = effectiveEpochAt(block.timestamp);
+        // slither-disable-next-line unused-return -- what was there before is of no interest
         _stakes[registration].push(effectiveEpoch, SafeCast.toUint160(stake));
     }
 

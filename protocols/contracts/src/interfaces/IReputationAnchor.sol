@@ -105,5 +105,6 @@ interface IReputationAnchor is IEpochs {
     function councilKey() external view returns (bytes memory);
 
     /// @notice How long after its end an epoch's batches may still travel, in milliseconds.
+    /// @dev    (settle rounds - 1) * period opens an epoch just as the round that seals it falls due.
     function SETTLE_MS() external view returns (uint64);
 }
