@@ -1,19 +1,31 @@
 """One node: the adapters that its configuration asks for, and the services that run over them.
 
-`run_services` is the node itself over any set of ports; `run_node` opens the real ones. Everything
-runs in one nursery: a service that fails ends the node, and the state it needs to come back is in the
+`build_node` wires the services over any set of ports; `run_node` opens the real ones first. All runs
+in one nursery: a service that fails ends the node, and the state it needs to come back is in the
 store by then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+import httpx
 import structlog
 import trio
 
+from stkrp2p.adapters.chain import Web3Chain
+from stkrp2p.adapters.clock import SystemClock, SystemEntropy
+from stkrp2p.adapters.drand import DrandBeacons
+from stkrp2p.adapters.keys import load_account_key, load_bls_key, load_node_key
+from stkrp2p.adapters.libp2p import open_network
+from stkrp2p.adapters.store import SqliteStore
+from stkrp2p.adapters.workloads import DEFAULT_RPC_URL, WorkloadExaminer, open_workload
+from stkrp2p.api.control import serve_control
+from stkrp2p.config import NetworkFile, NodeConfig, read_network
 from stkrp2p.core.batch import Batch
 from stkrp2p.core.challenge import AUDIT_PROTOCOL
 from stkrp2p.core.network import Genesis
@@ -39,9 +51,6 @@ from stkrp2p.services.rounds import Arrival, RoundSource, run_gap_filler, run_ro
 from stkrp2p.services.sealer import Sealer, run_sealer
 from stkrp2p.services.sync import SyncClient, SyncServer, run_sync
 from stkrp2p.services.watcher import Watcher, run_watcher
-
-if TYPE_CHECKING:
-    from trio_typing import TaskStatus  # libp2p brings its stubs, which hide trio's own types
 
 log = structlog.get_logger()
 
@@ -95,7 +104,7 @@ class Node:
     auditor: Auditor
     sealer: Sealer | None
 
-    async def run(self, *, task_status: TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Load what the store holds, then serve, audit, gossip and watch until cancelled.
 
         Args:
@@ -250,3 +259,93 @@ def _sealer(identity: Identity, ports: Ports, ledger: Ledger, sync: SyncClient) 
         store=ports.store,
         clock=ports.clock,
     )
+
+
+LOCAL_HOST = "127.0.0.1"
+
+
+def load_identity(config: NodeConfig) -> Identity:
+    """Read a node's keys.
+
+    Raises:
+        KeyFileError: A key file is missing, not ours, or readable by others.
+    """
+    key = load_node_key(config.node_key)
+    council = load_bls_key(config.council_key).scalar() if config.council_key else None
+    return Identity(
+        node=key.node,
+        secret=key.secret.reveal(),
+        is_light=config.mode == "light",
+        council_secret=council,
+    )
+
+
+def _open_chain(config: NodeConfig, network: NetworkFile) -> Web3Chain:
+    account = None
+    if config.account_key is not None:
+        key = load_account_key(config.account_key, password_path=config.account_password)
+        account = key.secret.reveal()
+    return Web3Chain(
+        network.genesis, config.rpc, account_key=account, deploy_block=network.deploy_block
+    )
+
+
+@asynccontextmanager
+async def open_ports(
+    config: NodeConfig, network: NetworkFile, identity: Identity
+) -> AsyncIterator[Ports]:
+    """Open the adapters that a configuration asks for, for the time of the context.
+
+    Raises:
+        StoreError: The data directory cannot be used, or another process uses it.
+        ListenError: An address is taken or cannot be listened on.
+        KeyFileError: The account's key file is not usable.
+    """
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(SqliteStore.open(config.data_dir))
+        client = await stack.enter_async_context(httpx.AsyncClient())
+        chain = _open_chain(config, network)
+        host = urlsplit(config.workload_url).hostname or LOCAL_HOST
+        rpc_url = config.workload_url or DEFAULT_RPC_URL
+        workload = open_workload(config.workload, rpc_url=rpc_url, host=host)
+        views = {network.genesis.chain_id: config.rpc[0]} if config.rpc else {}
+        examiner = await stack.enter_async_context(aclosing(WorkloadExaminer(views)))
+        edge = await stack.enter_async_context(
+            open_network(seed=identity.secret, listen=config.listen, clock=clock)
+        )
+        yield Ports(
+            clock=clock,
+            entropy=SystemEntropy(),
+            beacons=DrandBeacons(
+                network.genesis.beacon, config.beacons, client=client, clock=clock
+            ),
+            network=edge,
+            chain=chain,
+            store=store,
+            workload=workload,
+            examiner=examiner,
+        )
+
+
+async def run_node(config: NodeConfig) -> None:
+    """Run a node until SIGINT or SIGTERM.
+
+    Raises:
+        ConfigError, KeyFileError, StoreError, ListenError, ControlError: It could not start; the
+            message says what to do.
+    """
+    network = read_network(config.network)
+    identity = load_identity(config)
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with open_ports(config, network, identity) as ports:
+            node = build_node(network.genesis, identity, ports)
+            commands = {"status": node.status, "peers": node.peers}
+            async with trio.open_nursery() as nursery:
+                await nursery.start(serve_control, config.control_socket, commands)
+                await nursery.start(node.run)
+                log.info("node runs", node=identity.node.hex(), addresses=ports.network.addresses)
+                async for _ in signals:
+                    log.info("node stops")
+                    nursery.cancel_scope.cancel()
+                    break

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,9 +87,8 @@ def up(
     chosen = (folder or _fresh_folder()).resolve()
     console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 100, highlight=False)
     try:
-        findings = trio.run(
-            tell, plan, chosen, console, keep, SLACK_S, strict_exception_groups=False
-        )
+        run = partial(tell, plan, chosen, console, keep=keep, slack_s=SLACK_S)
+        findings = trio.run(run, strict_exception_groups=False)
     except (AnvilMissing, AnvilFailed, ClusterFailed) as error:
         _fail("the network did not start", str(error), f"read the logs in {chosen}")
     except trio.TooSlowError:

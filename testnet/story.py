@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import trio
-from rich.console import Console
+from rich.console import Console  # noqa: TC002 - as everywhere else
 
 from testnet.cluster import Cluster, run_down, run_flaky, running
 from testnet.manifest import RUNS
@@ -21,6 +21,7 @@ async def tell(
     plan: Plan,
     folder: Path,
     console: Console,
+    *,
     keep: bool,
     slack_s: float,
 ) -> tuple[Finding, ...]:
