@@ -38,7 +38,7 @@ log = logging.getLogger("stkrp2p.edge")
 
 _DOUBLES_S = 2.0
 _TICK_S_MIN = 0.05
-_TICK_S_MAX = 5.0
+_TICK_S_MAX = 1.0
 
 
 class Edge:

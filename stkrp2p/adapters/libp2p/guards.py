@@ -262,7 +262,8 @@ class EdgeYamux(yamux_module.Yamux):
         if self.stream_backlog_semaphore.value == 0:
             raise MuxedStreamError("too many open streams")
         with trio.CancelScope(shield=True):  # bounded: one frame
-            return await super().open_stream()
+            stream = await super().open_stream()
+        return stream  # noqa: RET504  - mypy takes a scope for something that may swallow errors
 
     async def handle_incoming(self) -> None:
         """Read frames until the connection ends, and wake all readers whatever ended it."""
@@ -368,7 +369,8 @@ class EdgeSwarm(Swarm):
         if not self.get_connections(peer_id):
             raise SwarmException(f"not connected to {peer_id}")
         with trio.CancelScope(shield=True):  # bounded: one frame and some checkpoints
-            return await super().new_stream(peer_id)
+            stream = await super().new_stream(peer_id)
+        return stream  # noqa: RET504  - as in `open_stream`
 
     async def _handle_inbound_connection(
         self,
@@ -478,18 +480,17 @@ class EdgeSwarm(Swarm):
         if len(self.get_connections()) >= self._limits.connections_max:
             self._counters["connections_refused_total"] += 1
             raise SwarmException("too many connections")
-        await self._make_room(muxed.peer_id)
         conn = await self.add_conn(muxed, direction=direction)
+        self._close_superseded(muxed.peer_id)
         self._on_change(muxed.peer_id)
         return conn
 
-    async def _make_room(self, peer: ID) -> None:
-        """Close a peer's oldest connections so that one more is within its bound."""
-        conns = self.get_connections(peer)
-        excess = len(conns) - self._limits.connections_per_peer_max + 1
-        for conn in conns[: max(0, excess)]:
+    def _close_superseded(self, peer: ID) -> None:
+        """Close a peer's oldest connections above its bound."""
+        open_ = [conn for conn in self.get_connections(peer) if not conn.is_closed]
+        for conn in open_[: -self._limits.connections_per_peer_max]:
             self._counters["connections_closed_superseded"] += 1
-            await conn.close()
+            self.manager.run_task(conn.close)
 
     async def drop(self, peer: ID) -> None:
         """Close all connections with a peer."""
@@ -582,10 +583,23 @@ class EdgeHost(BasicHost):
             self._counters["streams_failed"] += 1
             log.debug("stream failed", extra={"peer": str(peer), "error": repr(error)})
         finally:
+            await finish(net_stream, is_whole=is_whole)
+            if is_whole:
+                await self._see_off(net_stream)
             self._streams[peer] -= 1
             if not self._streams[peer]:
                 del self._streams[peer]
-            await finish(net_stream, is_whole=is_whole)
+
+    async def _see_off(self, stream: INetStream) -> None:
+        """Wait until the peer has closed its side too, and not for long.
+
+        Stock: a stream that only one side has closed is kept until the connection ends.
+        """
+        with contextlib.suppress(Exception):
+            with trio.move_on_after(self._limits.linger_s):
+                await stream.read(_LINE_BYTES_MAX)  # raises at the stream's end
+            self._counters["streams_reset_lingering"] += 1  # silence, or more after the end
+            await finish(stream, is_whole=False)
 
     async def _identify_peer(self, peer_id: ID, *, reason: str) -> None:
         """Identify a peer; runs as a system task, where an exception would end the process."""
@@ -597,6 +611,12 @@ class EdgeHost(BasicHost):
 
     async def _push_identify_to_all_peers(self) -> None:
         """Push nothing: our addresses do not change while we run."""
+
+
+async def retire(stream: INetStream) -> None:
+    """End a stream whose data we have in full: reset it unless the peer has closed its side."""
+    is_closed = getattr(getattr(stream, "muxed_stream", None), "recv_closed", False)
+    await finish(stream, is_whole=is_closed)
 
 
 async def finish(stream: INetStream, *, is_whole: bool) -> None:
@@ -622,4 +642,5 @@ __all__ = [
     "contained",
     "finish",
     "install",
+    "retire",
 ]

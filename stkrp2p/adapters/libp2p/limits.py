@@ -112,6 +112,9 @@ class EdgeLimits:
     answer_s: float = 20.0
     """Time a peer has to take our whole answer."""
 
+    linger_s: float = 3.0
+    """Time a peer has to close its side of a stream that we have closed; it counts as open."""
+
     identify_bytes_max: int = 64 * 1024
     """Bytes read from one identify stream; the library has no bound of its own."""
 

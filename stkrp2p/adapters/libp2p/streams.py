@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import trio
 
-from stkrp2p.adapters.libp2p.guards import finish
+from stkrp2p.adapters.libp2p.guards import finish, retire
 from stkrp2p.adapters.libp2p.identity import node_from_peer_id
 from stkrp2p.adapters.libp2p.limits import EdgeLimits
 from stkrp2p.core.types import NodeId
@@ -203,15 +203,15 @@ class Asker:
         self, node: NodeId, protocol: str, question: bytes, answer_max: int
     ) -> bytes:
         stream = await self._open_stream(node, protocol)
-        is_whole = False
         try:
             await stream.write(frame(question))
             await stream.close_write()
             answer = await FrameReader(stream).frame(answer_max)
-            is_whole = True
-            return answer
-        finally:
-            await finish(stream, is_whole=is_whole)
+        except BaseException:
+            await finish(stream, is_whole=False)
+            raise
+        await retire(stream)
+        return answer
 
 
 class Answerer:

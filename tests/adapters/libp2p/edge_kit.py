@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
+from pathlib import Path
 
 import edge_attacks
 import trio
@@ -71,9 +72,13 @@ async def eventually(condition, *, within_s: float = 5.0) -> float:
     """Wait until a condition holds; return how long that took, in seconds."""
     begun_s = trio.current_time()
     with trio.fail_after(within_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  - what is waited for has no event
             await trio.sleep(0.01)
     return trio.current_time() - begun_s
+
+
+def open_descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 async def introduce(*edges, within_s: float = 5.0) -> None:

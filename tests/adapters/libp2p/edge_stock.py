@@ -219,9 +219,7 @@ async def inbound_slots() -> int:
     taken = 0
     async with running(host):
         for _ in range(30):
-            taken += await is_alive(
-                host.get_id(), str(host.get_transport_addrs()[0]), within_s=1.0
-            )
+            taken += await is_alive(host.get_id(), str(host.get_transport_addrs()[0]), within_s=1.0)
             if not taken:
                 break
     return taken
@@ -259,7 +257,7 @@ async def back_off() -> bool:
         await other.connect(info(host))
         await trio.sleep(1)
         for side, peer in ((pubsub, other), (other_pubsub, host)):
-            side.router._add_back_off(peer.get_id(), TOPIC, False)
+            side.router._add_back_off(peer.get_id(), TOPIC, is_unsubscribe=False)
             side.router.mesh[TOPIC].clear()
         subscription = pubsub.subscribed_topics_receive[TOPIC]
         await other_pubsub.publish(TOPIC, b"data")
@@ -379,7 +377,7 @@ async def main(names: list[str]) -> None:
     async with trio.open_nursery() as nursery:
         for name in names or CASES:
             nursery.start_soon(run_limited, name)
-    print(json.dumps(results))
+    sys.stdout.write(json.dumps(results) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """The network port on real loopback sockets."""
 
+import subprocess
+import sys
+
 import pytest
 import trio
 from edge_kit import Inbox, eventually, introduce, meshed
@@ -130,9 +133,7 @@ async def test_an_exception_in_a_handler_closes_that_stream_only(lab):
     await introduce(alice, bob)
     with pytest.raises(Unreachable):
         await ask(alice, bob)
-    well = await alice.ask(
-        bob.node, "/stkr/well/1", b"", timeout_ms=2_000, answer_bytes_max=100
-    )
+    well = await alice.ask(bob.node, "/stkr/well/1", b"", timeout_ms=2_000, answer_bytes_max=100)
     assert well == b"echo "
     assert bob.counters()["handlers_failed"] == 1
 
@@ -218,7 +219,7 @@ async def line(lab, *judgements, **limits):
 
 
 async def test_what_is_ignored_is_not_passed_on_and_blames_nobody(lab):
-    (alice, bob, carol), inboxes = await line(
+    (alice, bob, _), inboxes = await line(
         lab, Judgement.ACCEPT, Judgement.IGNORE, Judgement.ACCEPT, rejects_max=2
     )
     for i in range(5):
@@ -233,7 +234,7 @@ async def test_what_is_ignored_is_not_passed_on_and_blames_nobody(lab):
 
 
 async def test_what_was_ignored_is_judged_anew_when_it_comes_later(lab):
-    (alice, bob, carol), inboxes = await line(
+    (alice, bob, _), inboxes = await line(
         lab, Judgement.ACCEPT, Judgement.IGNORE, Judgement.ACCEPT, ignored_retry_s=0.2
     )
     await alice.publish(TOPIC, b"early")
@@ -245,7 +246,7 @@ async def test_what_was_ignored_is_judged_anew_when_it_comes_later(lab):
 
 
 async def test_who_forwards_what_is_rejected_is_muted_but_can_still_be_asked(lab):
-    (alice, bob, carol), inboxes = await line(
+    (alice, bob, _), inboxes = await line(
         lab, Judgement.ACCEPT, Judgement.REJECT, Judgement.ACCEPT, rejects_max=3
     )
     bob.serve(ECHO, echo, answer_bytes_max=4_096)
@@ -272,9 +273,7 @@ async def test_a_copy_of_a_known_payload_is_dropped_before_any_work(lab):
 
 
 async def test_messages_at_the_cap_travel_and_longer_ones_are_the_callers_mistake(lab):
-    (alice, _, _), inboxes = await line(
-        lab, Judgement.ACCEPT, Judgement.ACCEPT, Judgement.ACCEPT
-    )
+    (alice, _, _), inboxes = await line(lab, Judgement.ACCEPT, Judgement.ACCEPT, Judgement.ACCEPT)
     await alice.publish(TOPIC, b"m" * 65_536)
     await eventually(lambda: inboxes[2].payloads == [b"m" * 65_536])
     with pytest.raises(ValueError, match="a message has at most 65536 bytes"):
@@ -298,7 +297,7 @@ async def test_a_ban_drops_the_peer_and_keeps_it_out(lab):
 
 
 async def test_what_a_banned_author_wrote_is_not_passed_on_for_others(lab):
-    (alice, bob, carol), inboxes = await line(
+    (alice, _, carol), inboxes = await line(
         lab, Judgement.ACCEPT, Judgement.ACCEPT, Judgement.ACCEPT
     )
     carol.ban(alice.node)
@@ -440,9 +439,6 @@ async def test_messages_said_while_the_stack_is_down_are_sent_later_and_bounded(
     assert alice.counters()["gossip_dropped_outbox_full"] == 1
 
 
-async def test_importing_the_adapter_does_not_import_the_library(lab):
-    import subprocess
-    import sys
-
+def test_importing_the_adapter_does_not_import_the_library():
     code = "import sys, stkrp2p.adapters.libp2p; sys.exit('libp2p' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
