@@ -163,7 +163,7 @@ def load_config(
     path = _config_path(path, given, from_environment, environ)
     in_file = _settings_of_file(path) if path is not None else {}
     values: dict[str, object] = {"data_dir": default_data_dir(environ)}
-    values |= in_file | from_environment | given
+    values |= in_file | _with_paths(from_environment | given, Path.cwd())
     origins = dict.fromkeys(KEYS, "default") | dict.fromkeys(in_file, str(path))
     origins |= {key: f"environment {variable_of(key)}" for key in from_environment}
     origins |= {key: f"flag {flag_of(key)}" for key in given}
@@ -216,19 +216,23 @@ def _settings_of_file(path: Path) -> dict[str, object]:
     settings = read_toml(path)
     for key in settings:
         refuse_unknown(key, KEYS, f"in {path}")
-    base = path.absolute().parent
-    for key in PATH_KEYS & settings.keys():
-        if isinstance(settings[key], str) and settings[key]:
-            settings[key] = base / Path(str(settings[key])).expanduser()
-    network = settings.get("network")
-    if isinstance(network, str) and is_path(network):
-        settings["network"] = str(base / Path(network).expanduser())
-    return settings
+    return _with_paths(settings, path.absolute().parent)
+
+
+def _with_paths(settings: Mapping[str, object], base: Path) -> dict[str, object]:
+    """Return settings with all paths absolute; relative ones are taken from `base`."""
+    found = dict(settings)
+    for key, value in settings.items():
+        is_place = key in PATH_KEYS or (key == "network" and is_path(str(value)))
+        if is_place and isinstance(value, str | Path) and str(value):
+            place = base / Path(value).expanduser()
+            found[key] = str(place) if key == "network" else place
+    return found
 
 
 def _decode_hook(shape: type, value: object) -> object:
-    if shape is Path and isinstance(value, str):
-        return Path(value).expanduser()
+    if shape is Path and isinstance(value, str | Path):
+        return Path(value)
     raise ValueError(f"Expected `str`, got `{type(value).__name__}`")
 
 
@@ -242,7 +246,6 @@ def _checked(values: dict[str, object], origins: Mapping[str, str]) -> NodeConfi
         message, _, where = str(error).partition(" - at `$.")
         key = where.partition("[")[0].rstrip("`")
         raise _wrong(key, message, origins) from error
-    config = msgspec.structs.replace(config, data_dir=config.data_dir.absolute())
     _check_meaning(config, origins)
     return config
 

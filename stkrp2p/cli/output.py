@@ -1,0 +1,60 @@
+"""What commands print: one JSON document, or text of at most 100 columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+import click
+
+WIDTH_MAX = 100
+"""Columns of a line."""
+
+
+def print_json(schema: str, body: Mapping[str, object]) -> None:
+    """Print one document; `schema` names its shape, which never changes under that name."""
+    click.echo(json.dumps({"schema": schema, **body}, indent=2))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines, each cut to the width."""
+    for line in lines:
+        click.echo(cut(line))
+
+
+def cut(text: str, width: int = WIDTH_MAX) -> str:
+    """Return the text, with an ellipsis in place of what is beyond the width."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> list[str]:
+    """Return `name  value` lines with the values in one column."""
+    held = [(name, str(value)) for name, value in pairs]
+    width = max((len(name) for name, _ in held), default=0)
+    return [f"{name.ljust(width)}  {value}".rstrip() for name, value in held]
+
+
+def columns(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Return a table's lines; columns whose head begins with `>` are set to the right."""
+    names = [name.removeprefix(">") for name in head]
+    cells = [names, *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
+    is_right = [name.startswith(">") for name in head]
+    return [
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, is_right, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def percent(ppm: int) -> str:
+    """Return parts per million as per cent with two decimals, rounded down."""
+    return f"{ppm // 10_000}.{ppm % 10_000 // 100:02d} %"
+
+
+def tokens(wei: int) -> str:
+    """Return an amount of 18 decimals without the zeros at its end."""
+    whole, part = divmod(wei, 10**18)
+    return f"{whole:,}" + f".{part:018d}".rstrip("0").rstrip(".")

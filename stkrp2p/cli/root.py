@@ -1,0 +1,118 @@
+"""The root command: names all commands, imports the one that is called.
+
+Commands of other packages join through the entry-point group `stkrp2p.commands`; the test network's
+do. Looking for them reads the metadata of every installed package, so it is done for `--help` and for
+names that are not our own only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+ENTRY_POINTS = "stkrp2p.commands"
+
+SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "Set up": {
+            "init": "Make keys and a configuration file.",
+            "register": "Register this node on chain, with its stake.",
+            "config": "Show, check or describe the settings.",
+            "keys": "Show the keys' public halves, or make new ones.",
+        },
+        "Run": {
+            "run": "Run the node until stopped.",
+            "status": "Say how the node does.",
+            "peers": "List the peers connected now.",
+            "id": "Say who this node is and where it listens.",
+            "doctor": "Look for what keeps the node from working.",
+        },
+        "Scores": {
+            "roster": "List the members of an epoch.",
+            "score": "Show scores, of all members or of one.",
+            "explain": "Say where a node lost each point.",
+            "proof": "Prove a score against the anchored root.",
+            "replay": "Compute an epoch anew and compare it with its anchor.",
+        },
+    }
+)
+"""Our own commands and what each does; `stkrp2p.cli.<name>` has it as `command`."""
+
+_OWN = {name: text for section in SECTIONS.values() for name, text in section.items()}
+_MODULES = {"id": "identity", "config": "settings"}
+"""Modules that are named otherwise than their command."""
+
+
+def module_of(name: str) -> str:
+    """Return the module that holds one of our own commands."""
+    return f"stkrp2p.cli.{_MODULES.get(name, name)}"
+
+
+def joined_commands() -> dict[str, EntryPoint]:
+    """Return the commands of other packages, by name; none may take the name of one of ours."""
+    from importlib.metadata import entry_points  # noqa: PLC0415  - 50 ms
+
+    found = entry_points(group=ENTRY_POINTS)
+    return {e.name: e for e in sorted(found, key=lambda e: e.name) if e.name not in _OWN}
+
+
+class RootGroup(click.Group):
+    """A group that knows its commands' names and first lines without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  - click's signature
+        """Return all names: ours in order, then the others'."""
+        return [*_OWN, *joined_commands()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return a command; `None` if nobody has it."""
+        if cmd_name in _OWN:
+            found: object = import_module(module_of(cmd_name)).command
+        else:
+            joined = joined_commands().get(cmd_name)
+            found = None if joined is None else joined.load()
+        return found if isinstance(found, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the commands by section, with aligned columns."""
+        sections = {title: dict(commands) for title, commands in SECTIONS.items()}
+        joined = joined_commands()
+        if joined:
+            sections["More"] = {n: f"See stkrp2p {n} --help." for n in joined}
+        width = max(len(name) for commands in sections.values() for name in commands)
+        for title, commands in sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(n.ljust(width), text) for n, text in commands.items()])
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001, FBT001
+    if value and not ctx.resilient_parsing:
+        from stkrp2p import __version__  # noqa: PLC0415
+
+        click.echo(f"stkrp2p {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=RootGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def root() -> None:
+    """Staking nodes that audit each other's uptime and anchor the scores on Ethereum.
+
+    A first node: stkrp2p init --network FILE, stkrp2p register, stkrp2p run.
+    """
