@@ -9,11 +9,12 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 if TYPE_CHECKING:
+    from testnet.plan import Plan
     from testnet.verdict import Finding
 
 EXIT_FAILED = 1
@@ -29,7 +30,7 @@ def group() -> None:
     """Run a local network of real nodes on this machine."""
 
 
-def _fail(what: str, why: str, next_step: str, code: int = EXIT_FAILED) -> None:
+def _fail(what: str, why: str, next_step: str, code: int = EXIT_FAILED) -> NoReturn:
     click.echo(f"error: {what}\n  why:  {why}\n  next: {next_step}", err=True)
     sys.exit(code)
 
@@ -86,21 +87,43 @@ def up(
         raise click.UsageError(str(error)) from error
     chosen = (folder or _fresh_folder()).resolve()
     console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 100, highlight=False)
+    run = partial(tell, plan, chosen, console, keep=keep, slack_s=SLACK_S)
+    failure: BaseException
     try:
-        run = partial(tell, plan, chosen, console, keep=keep, slack_s=SLACK_S)
-        findings = trio.run(run, strict_exception_groups=False)
-    except (AnvilMissing, AnvilFailed, ClusterFailed) as error:
-        _fail("the network did not start", str(error), f"read the logs in {chosen}")
-    except trio.TooSlowError:
-        _fail(
-            "the run took too long",
-            f"{epochs} epochs were not anchored in the time planned, plus {SLACK_S} s",
-            f"`stkrp2p testnet logs --run {chosen}`; a busy machine may need fewer --nodes",
-            EXIT_TIMED_OUT,
-        )
-    except KeyboardInterrupt:
-        _fail("interrupted", "Ctrl-C", f"the run's files are in {chosen}")
-    _conclude(findings, chosen, as_json=as_json)
+        findings = trio.run(run)
+    except BaseExceptionGroup as group_of_one:
+        failure = group_of_one
+        while isinstance(failure, BaseExceptionGroup):
+            failure = failure.exceptions[0]
+    except (AnvilMissing, AnvilFailed, ClusterFailed, trio.TooSlowError) as error:
+        failure = error
+    except KeyboardInterrupt as error:
+        failure = error
+    else:
+        _conclude(findings, chosen, as_json=as_json)
+    _explain_failure(failure, plan, chosen)
+
+
+def _explain_failure(failure: BaseException, plan: Plan, folder: Path) -> NoReturn:
+    import trio  # noqa: PLC0415
+
+    from testnet.anvil import AnvilFailed, AnvilMissing  # noqa: PLC0415
+    from testnet.cluster import ClusterFailed  # noqa: PLC0415
+
+    match failure:
+        case AnvilMissing() | AnvilFailed() | ClusterFailed():
+            _fail("the network did not start", str(failure), f"read the logs in {_short(folder)}")
+        case trio.TooSlowError():
+            _fail(
+                "the run took too long",
+                f"{plan.epochs} epochs were not anchored in the time planned, plus {SLACK_S} s",
+                f"`stkrp2p testnet logs --run {_short(folder)}`; a busy machine may need fewer nodes",
+                EXIT_TIMED_OUT,
+            )
+        case KeyboardInterrupt():
+            _fail("interrupted", "Ctrl-C", f"the run's files are in {_short(folder)}")
+        case _:
+            raise failure
 
 
 def _fresh_folder() -> Path:
@@ -109,7 +132,7 @@ def _fresh_folder() -> Path:
     return RUNS / time.strftime("%Y%m%d-%H%M%S")
 
 
-def _conclude(findings: tuple[Finding, ...], folder: Path, *, as_json: bool) -> None:
+def _conclude(findings: tuple[Finding, ...], folder: Path, *, as_json: bool) -> NoReturn:
     held = all(f.held for f in findings)
     if as_json:
         rows = [{"promise": f.promise, "held": f.held, "detail": f.detail} for f in findings]

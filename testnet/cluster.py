@@ -318,15 +318,37 @@ async def _build(
         chain=Web3Chain(deployed.genesis, [rpc], deploy_block=deployed.block),
         processes=processes,
     )
+    await _register_all(cluster, deployed)
+    say(f"registry   {len(members)} nodes registered and staked")
     for member in members:
         cluster.start_node(member)
-    say(f"nodes      {plan.nodes} full and {plan.light} light processes started")
-    await _fund(rpc, [m.operator for m in members])
-    async with trio.open_nursery() as nursery:
-        for member in members:
-            nursery.start_soon(_register, member, deployed, rpc)
-    say("registry   everybody is registered and staked")
+    wait_s = (start_ms - clock.unix_ms()) // 1000
+    say(f"nodes      {plan.nodes} full and {plan.light} light started, round 1 in {wait_s} s")
     return cluster
+
+
+async def _register_all(cluster: Cluster, deployed: Deployed) -> None:
+    """Register everybody in time for epoch 0.
+
+    Raises:
+        ClusterFailed: The machine was too slow for that.
+    """
+    rpc = cluster.manifest.rpc
+    await _fund(rpc, [m.operator for m in cluster.members])
+    async with trio.open_nursery() as nursery:
+        for member in cluster.members:
+            nursery.start_soon(_register, member, deployed, rpc)
+    while True:
+        snapshot = await cluster.chain.registry()
+        if len(snapshot.registrations) == len(cluster.members):
+            break
+        await trio.sleep(0.2)
+    late = [r for r in snapshot.registrations if r.first_epoch > 0]
+    if late:
+        raise ClusterFailed(
+            f"{len(late)} registrations came after round 1: the machine is too busy; "
+            "close something, or use fewer --nodes"
+        )
 
 
 async def _start_beacon(
