@@ -1,0 +1,675 @@
+"""Each vector, read from its file and checked through the core's public functions."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import msgpack
+import msgspec
+import pytest
+
+from stkrp2p.core import anchor, bls, challenge, merkle, reconcile, score, verdict, wire
+from stkrp2p.core.assignment import Assignment, Shuffle, draw_of, seed_of
+from stkrp2p.core.batch import (
+    JUDGEMENTS,
+    EpochView,
+    check_batch,
+    drawn_rounds,
+    judge,
+    median_ms,
+    read_batch,
+    sign_batch,
+)
+from stkrp2p.core.beacon import Beacon, BeaconRound, EpochClock, verified
+from stkrp2p.core.crypto import is_signed_by, node_id_of, sha256, sign
+from stkrp2p.core.evidence import Evidence
+from stkrp2p.core.network import Genesis
+from stkrp2p.core.params import MINIMAL, PRESETS, Params
+from stkrp2p.core.roster import Member, Registration, Roster, is_claimed, read_profile, roster_of
+from stkrp2p.core.sample import Sample, answered, check_receipt, sample_of
+from stkrp2p.core.types import Kind, NodeId, Outcome, ProtocolError, Round
+from testnet.vectors.files import FILES, FOLDER, text_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@cache
+def load(name: str) -> dict:
+    return json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+
+
+def cases(name: str, group: str) -> list:
+    """Return a group's cases as pytest parameters, named by their own names."""
+    return [
+        pytest.param(case, id=str(case.get("name", f"{name} {i}")))
+        for i, case in enumerate(load(name)[group])
+    ]
+
+
+def raw(text: str | dict) -> bytes:
+    return (
+        bytes.fromhex(text)
+        if isinstance(text, str)
+        else bytes.fromhex(text["byte"]) * text["times"]
+    )
+
+
+def reason(check, *args, **kwargs) -> str:
+    try:
+        check(*args, **kwargs)
+    except ProtocolError as error:
+        return error.reason
+    return ""
+
+
+def hexed(value: object) -> object:
+    """Return a message's values as the files write them."""
+    match value:
+        case bytes():
+            return value.hex()
+        case msgspec.Struct():
+            return {n: hexed(getattr(value, n)) for n in value.__struct_fields__}
+        case tuple() | list():
+            return [hexed(v) for v in value]
+    return value
+
+
+SHAPES = {
+    kind.__name__: kind
+    for module in (anchor, challenge, reconcile, score)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, wire.Message)
+}
+SHAPES["Profile"] = type(read_profile(SimpleNamespace(profile=b"")))
+
+
+# ------------------------------------------------------------------------------- the files
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_vector_file_is_what_the_code_makes(name: str) -> None:
+    assert (FOLDER / f"{name}.json").read_text("utf-8") == text_of(name)
+
+
+def test_every_json_beside_the_vectors_is_one_of_them() -> None:
+    assert {p.stem for p in FOLDER.glob("*.json")} == set(FILES)
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "4242"])
+def test_other_processes_with_other_hash_seeds_make_the_same_bytes(hash_seed: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "testnet.vectors", "--check"],
+        cwd=ROOT,
+        env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        0,
+        f"{len(FILES)} of {len(FILES)} files as they should be",
+    )
+
+
+# ------------------------------------------------------------------------------- basics
+
+
+def genesis_of(facts: dict) -> Genesis:
+    beacon = facts["beacon"]
+    return Genesis(
+        name=facts["name"],
+        params=Params(**facts["params"]),
+        beacon=Beacon(**{**beacon, "public_key": raw(beacon["public_key"])}),
+        first_round=facts["first_round"],
+        chain_id=facts["chain_id"],
+        registry=raw(facts["registry"]),
+        anchor=raw(facts["anchor"]),
+        council_key=raw(facts["council_key"]),
+    )
+
+
+@pytest.mark.parametrize("case", cases("network", "cases"))
+def test_a_networks_id_and_topics_follow_from_its_genesis(case: dict) -> None:
+    network = genesis_of(case["genesis"]).network_id.hex()
+    assert network == case["network_id"]
+    assert case["batch_topic"] == f"/stkr/{network[:16]}/batch/1"
+    assert case["anchor_topic"] == f"/stkr/{network[:16]}/anchor/1"
+
+
+@pytest.mark.parametrize("case", cases("network", "peer_ids"))
+def test_a_peer_id_is_the_identity_multihash_of_the_node_id(case: dict) -> None:
+    assert case["peer_id"] == "00240801" + "1220" + case["node"]
+
+
+@pytest.mark.parametrize("case", cases("wire", "encodings"))
+def test_an_encoding_is_the_shortest_and_another_library_reads_and_writes_it(case: dict) -> None:
+    (kind, value), (_, text) = case.items()
+    made = {
+        "uint": lambda: value,
+        "bool": lambda: value,
+        "bytes_length": lambda: b"\xab" * value,
+        "text_length": lambda: "x" * value,
+        "list_length": lambda: [1] * value,
+    }[kind]()
+    encoded = wire.encode(made)
+    assert encoded.hex().startswith(text)
+    assert encoded == msgpack.packb(made)
+    assert msgpack.unpackb(encoded) == made
+
+
+@pytest.mark.parametrize("case", [*cases("wire", "messages"), *cases("sync", "messages")])
+def test_a_message_reads_as_its_fields_and_writes_its_frame(case: dict) -> None:
+    frame = raw(case["frame"])
+    message = wire.decode(frame, SHAPES[case["shape"]])
+    assert hexed(message) == case["fields"]
+    assert wire.encode(message) == frame == msgpack.packb(msgpack.unpackb(frame))
+
+
+@pytest.mark.parametrize("case", cases("wire", "refused"))
+def test_a_broken_frame_is_refused(case: dict) -> None:
+    if case["shape"] == "SyncQuestion":
+        found = reason(reconcile.read_question, raw(case["frame"]))
+    else:
+        shape, cap = SHAPES[case["shape"]], case["bytes_max"]
+        found = reason(wire.decode, raw(case["frame"]), shape, bytes_max=cap)
+    assert found == case["reason"] != ""
+
+
+@pytest.mark.parametrize("case", cases("crypto", "signed"))
+def test_a_signature_is_deterministic(case: dict) -> None:
+    secret, tag, payload = raw(case["secret"]), case["tag"].encode(), raw(case["payload"])
+    assert node_id_of(secret).hex() == case["node"]
+    assert sign(secret, tag, payload).hex() == case["signature"]
+
+
+@pytest.mark.parametrize("case", cases("crypto", "checked"))
+def test_an_odd_signature_is_judged_as_the_text_says(case: dict) -> None:
+    node, signature = raw(case["node"]), raw(case["signature"])
+    found = is_signed_by(node, case["tag"].encode(), raw(case["payload"]), signature)
+    assert found is case["is_valid"]
+
+
+def test_trees_have_their_roots_and_proofs() -> None:
+    for case in [*load("merkle")["cases"], load("merkle")["byte_leaves"]]:
+        leaves = [raw(leaf) for leaf in case["leaves"]]
+        for order in (leaves, leaves[::-1], leaves[1:] + leaves[:1]):
+            assert merkle.Tree(order).root.hex() == case["root"]
+        for leaf, proof in zip(leaves, case["proofs"], strict=True):
+            assert merkle.is_proved(raw(case["root"]), leaf, [raw(p) for p in proof])
+            assert [p.hex() for p in merkle.Tree(leaves).proof(leaf)] == proof
+
+
+@pytest.mark.parametrize("case", cases("merkle", "not_proved"))
+def test_a_false_proof_proves_nothing(case: dict) -> None:
+    assert not merkle.is_proved(
+        raw(case["root"]), raw(case["leaf"]), [raw(p) for p in case["proof"]]
+    )
+
+
+def test_keccak_is_not_sha3() -> None:
+    for case in load("merkle")["keccak"]:
+        assert merkle.keccak256(raw(case["data"])).hex() == case["hash"]
+
+
+@pytest.mark.parametrize("name", ["quicknet", "solo"])
+def test_real_rounds_of_a_beacon_verify(name: str) -> None:
+    chain = load("beacon")[name]
+    beacon = Beacon(
+        public_key=raw(chain["public_key"]),
+        genesis_ms=chain["genesis_ms"],
+        period_ms=chain["period_ms"],
+    )
+    for case in chain["rounds"]:
+        one = verified(beacon, case["round"], raw(case["signature"]))
+        assert one.randomness.hex() == case["randomness"]
+        assert beacon.due_ms(one.number) == case["due_ms"]
+
+
+@pytest.mark.parametrize("case", cases("beacon", "forged"))
+def test_a_forged_round_is_refused(case: dict) -> None:
+    beacon = Beacon(public_key=raw(case["public_key"]), genesis_ms=0, period_ms=1)
+    found = reason(verified, beacon, case["round"], raw(case["signature"]))
+    assert found == case["reason"] == "bad-round"
+
+
+def test_rounds_fall_due_and_make_epochs() -> None:
+    vectors = load("beacon")
+    chain = vectors["quicknet"]
+    beacon = Beacon(public_key=bytes(96), genesis_ms=chain["genesis_ms"], period_ms=3_000)
+    for case in vectors["times"]:
+        assert beacon.last_due(case["now_ms"]) == case["last_due"]
+    clock = EpochClock(first_round=vectors["epochs"][0]["first_round"], params=MINIMAL)
+    for case in vectors["epochs"]:
+        at = case["epoch"]
+        assert [clock.first(at), clock.last(at), clock.seal(at)] == [
+            case["first"],
+            case["last"],
+            case["seal"],
+        ]
+    for case in vectors["epoch_of"]:
+        assert clock.epoch_of(case["round"]) == case["epoch"]
+
+
+# ------------------------------------------------------------------------------- membership
+
+
+def entry_of(facts: dict) -> Registration:
+    return Registration(
+        index=facts["index"],
+        node=raw(facts["node"]),
+        operator=raw(facts["operator"]),
+        nonce=facts["nonce"],
+        kind=Kind(facts["kind"]),
+        stakes=tuple((e, int(s)) for e, s in facts["stakes"]),
+        claim=raw(facts["claim"]),
+        profile=raw(facts["profile"]),
+        exit_epoch=facts["exit_epoch"],
+    )
+
+
+def registry_of(name: str) -> list[Registration]:
+    return [entry_of(e) for e in load("roster")[name]]
+
+
+@pytest.mark.parametrize("case", cases("roster", "rosters"))
+def test_a_roster_follows_from_the_registry_in_any_order(case: dict) -> None:
+    registry = registry_of(case["registry"])
+    for entries in (registry, registry[::-1]):
+        found = roster_of(raw(load("roster")["network"]), case["epoch"], entries)
+        assert found.root.hex() == case["root"]
+        assert [
+            {**{k: hexed(getattr(m, k)) for k in ("node", "nonce", "operator")},
+             "kind": int(m.kind), "stake": str(m.stake)}
+            for m in found.members
+        ] == case["members"]  # fmt: skip
+
+
+def test_claims_are_true_or_false() -> None:
+    registry = registry_of("registry")
+    for case in load("roster")["claims"]:
+        assert (
+            is_claimed(raw(load("roster")["network"]), registry[case["index"]]) is case["is_true"]
+        )
+
+
+@pytest.mark.parametrize("case", cases("roster", "profiles"))
+def test_a_profile_reads_as_written_or_as_none(case: dict) -> None:
+    entry = entry_of({**load("roster")["world"][0], "profile": case["profile"]})
+    assert hexed(read_profile(entry)) == case["read"]
+
+
+def test_the_shuffle_goes_there_and_back() -> None:
+    for case in load("shuffle")["whole"]:
+        walk = Shuffle(raw(case["seed"]), case["size"])
+        assert [walk.forward(i) for i in range(case["size"])] == case["forward"]
+        assert [walk.inverse(j) for j in case["forward"]] == list(range(case["size"]))
+    large = load("shuffle")["large"]
+    walk = Shuffle(raw(large["seed"]), large["size"])
+    for case in large["cases"]:
+        assert walk.forward(case["index"]) == case["forward"]
+        assert walk.inverse(case["index"]) == case["inverse"]
+
+
+@pytest.mark.parametrize("case", cases("assignment", "seeds"))
+def test_a_seed_follows_from_network_epoch_round_and_roster(case: dict) -> None:
+    parts = raw(case["randomness"]), raw(case["roster_root"])
+    assert seed_of(raw(case["network"]), case["epoch"], *parts).hex() == case["seed"]
+
+
+@pytest.mark.parametrize("case", cases("assignment", "cases"))
+def test_everybodys_auditors_and_targets_follow_from_the_seed(case: dict) -> None:
+    members = [
+        Member(
+            node=raw(m["node"]), nonce=0, operator=raw(m["operator"]), kind=Kind(m["kind"]), stake=1
+        )
+        for m in case["members"]
+    ]
+    params = replace(MINIMAL, k_aud=case["k_aud"], candidates=case["candidates"])
+    found = Assignment(raw(case["seed"]), Roster(tuple(members)), params)
+    node_at = [m.node for m in members]
+    for node, indices in case["auditors"].items():
+        assert found.auditors(raw(node)) == tuple(node_at[i] for i in indices)
+    for node, indices in case["targets"].items():
+        assert found.targets(raw(node)) == tuple(node_at[i] for i in indices)
+    assert found.all_targets() == {
+        raw(n): tuple(node_at[i] for i in x) for n, x in case["targets"].items()
+    }
+
+
+@pytest.mark.parametrize("case", cases("assignment", "draws"))
+def test_a_draw_follows_from_the_rounds_randomness(case: dict) -> None:
+    is_drawn = draw_of(raw(case["randomness"]), case["draw_ppm"])
+    assert [i for i, t in enumerate(case["targets"]) if is_drawn(raw(t))] == case["drawn"]
+
+
+# ------------------------------------------------------------------------------- evidence
+
+
+@cache
+def world_genesis() -> Genesis:
+    return genesis_of(load("network")["cases"][0]["genesis"])
+
+
+@cache
+def world_round(number: int) -> BeaconRound:
+    signature = next(r["signature"] for r in load("world")["rounds"] if r["round"] == number)
+    return verified(world_genesis().beacon, Round(number), raw(signature))
+
+
+@cache
+def world_view(epoch: int) -> EpochView:
+    """Return the view that the shared world's facts make."""
+    genesis = world_genesis()
+    roster = roster_of(genesis.network_id, epoch, [entry_of(e) for e in load("world")["registry"]])
+    randomness = {r: world_round(r).randomness for r in genesis.clock.rounds(epoch)}
+    first = randomness[genesis.clock.first(epoch)]
+    return EpochView(
+        network=genesis.network_id,
+        epoch=epoch,
+        seed=seed_of(genesis.network_id, epoch, first, roster.root),
+        roster=roster,
+        params=genesis.params,
+        drawn=drawn_rounds([m.node for m in roster.full], randomness, genesis.params),
+    )
+
+
+@pytest.mark.parametrize("case", cases("world", "epochs"))
+def test_an_epochs_view_follows_from_registry_and_rounds(case: dict) -> None:
+    view = world_view(case["epoch"])
+    assert (view.seed.hex(), view.roster.root.hex()) == (case["seed"], case["roster_root"])
+    for node, auditors in case["auditors"].items():
+        assert [a.hex() for a in view.assignment.auditors(raw(node))] == auditors
+    assert {n.hex(): list(rounds) for n, rounds in view.drawn.items()} == case["drawn"]
+
+
+def test_an_answer_is_signed_over_its_challenge_and_makes_a_receipt() -> None:
+    vectors = load("audit")
+    auditor, target = raw(vectors["auditor"]), raw(vectors["target"])
+    found = challenge.challenge_of(raw(vectors["randomness"]), auditor, target)
+    assert found.hex() == vectors["challenge"]
+    question = wire.decode(raw(vectors["question"]["frame"]), challenge.Question)
+    assert hexed(question) == vectors["question"]["fields"]
+    for case in vectors["answers"]:
+        about = {
+            "network": world_genesis().network_id,
+            "number": question.round,
+            "challenge": found,
+        }
+        made = challenge.sign_answer(
+            raw(vectors["target_secret"]),
+            **about,
+            status=challenge.Status(case["status"]),
+            report=raw(case["report"]),
+        )
+        assert wire.encode(made).hex() == case["answer"]
+        receipt = challenge.receipt_of(**about, auditor=auditor, target=target, answer=made)
+        assert wire.encode(receipt).hex() == case["receipt"]
+        assert merkle.leaf_hash(receipt.leaf()).hex() == case["leaf_hash"]
+
+
+@pytest.mark.parametrize("case", cases("audit", "forged"))
+def test_only_what_the_target_signed_is_a_receipt(case: dict) -> None:
+    receipt = wire.decode(raw(case["receipt"]), challenge.Receipt)
+    assert challenge.is_receipt_signed(world_genesis().network_id, receipt) is case["is_signed"]
+
+
+def test_receipts_make_a_tree() -> None:
+    vectors = load("audit")["tree"]
+    receipts = [wire.decode(raw(r), challenge.Receipt) for r in vectors["receipts"]]
+    tree = challenge.receipts_tree(receipts)
+    assert tree.root.hex() == vectors["root"]
+    assert [p.hex() for p in tree.proof(receipts[0].leaf())] == vectors["first_proof"]
+
+
+@pytest.mark.parametrize("case", cases("audit", "outcomes"))
+def test_an_outcome_follows_from_status_fault_and_latency(case: dict) -> None:
+    status, window = challenge.Status(case["status"]), case["probe_window_ms"]
+    found = challenge.outcome_of(status, case["fault"], case["latency_ms"], window)
+    assert found == case["outcome"]
+
+
+@pytest.mark.parametrize("case", cases("audit", "medians"))
+def test_a_median_is_the_lower_one(case: dict) -> None:
+    assert median_ms(case["latencies_ms"]) == case["median_ms"]
+
+
+def test_every_good_batch_has_its_id_and_is_signed() -> None:
+    secrets = {node_id_of(raw(s)).hex(): raw(s) for s in load("world")["secrets"]}
+    for case in load("batch")["good"]:
+        found = read_batch(raw(case["frame"]))
+        check_batch(found, world_view(0))
+        assert [found.auditor.hex(), found.id.hex(), found.signature.hex()] == [
+            case["auditor"],
+            case["id"],
+            case["signature"],
+        ]
+        assert sign_batch(secrets[case["auditor"]], found.body) == found
+    assert hexed(read_batch(raw(load("batch")["good"][0]["frame"])).body) == load("batch")["body"]
+
+
+@pytest.mark.parametrize("case", cases("batch", "judged"))
+def test_a_gossiped_batch_is_judged(case: dict) -> None:
+    found = judge(
+        raw(case["frame"]),
+        network=world_genesis().network_id,
+        clock=world_genesis().clock,
+        last_due=case["last_due"],
+        view_of={0: world_view(0)} if case["is_view_known"] else {},
+        known={raw(i) for i in case["known"]},
+    )
+    assert (found.judgement, found.reason) == (case["judgement"], case["reason"])
+
+
+@pytest.mark.parametrize("case", cases("batch", "checked"))
+def test_a_batch_from_sync_is_checked_against_one_epoch(case: dict) -> None:
+    assert (
+        reason(check_batch, read_batch(raw(case["frame"])), world_view(case["epoch"]))
+        == case["reason"]
+    )
+
+
+def test_every_reason_for_a_batch_has_a_vector() -> None:
+    shown = {c["reason"] for group in ("judged", "checked") for c in load("batch")[group]}
+    assert set(JUDGEMENTS) <= shown
+
+
+def evidence_of(labels: list[str]) -> Evidence:
+    frames = {b["label"]: raw(b["frame"]) for b in load("evidence")["batches"]}
+    return Evidence([read_batch(frames[label]) for label in labels])
+
+
+def check_state(state: Evidence, case: dict) -> None:
+    assert [b.id.hex() for b in state] == case["holds"]
+    assert sorted(a.hex() for a in state.equivocators()) == case["equivocators"]
+    assert state.digest().hex() == case["digest"]
+
+
+def test_states_of_evidence_join() -> None:
+    given = {s["name"]: s["given"] for s in load("evidence")["states"]}
+    for case in load("evidence")["states"]:
+        check_state(evidence_of(case["given"]), case)
+        check_state(evidence_of(case["given"][::-1] * 2), case)
+    for case in load("evidence")["joins"]:
+        left, right = evidence_of(given[case["left"]]), evidence_of(given[case["right"]])
+        check_state(left.join(right), case)
+        check_state(right.join(left), case)
+
+
+def test_bitmaps_have_one_form() -> None:
+    for case in load("sync")["bitmaps"]:
+        assert reconcile.bitmap_of(case["flags"]).hex() == case["bitmap"]
+        assert reconcile.flags_of(raw(case["bitmap"]), len(case["flags"])) == case["flags"]
+    for case in load("sync")["bad_bitmaps"]:
+        assert reason(reconcile.flags_of, raw(case["bitmap"]), case["size"]) == case["reason"]
+
+
+def test_holdings_and_deltas_follow_from_evidence() -> None:
+    view = world_view(0)
+    haves = {}
+    for case in load("sync")["holdings"]:
+        state = evidence_of(case["given"])
+        held = reconcile.holdings_of(state, view.roster)
+        assert [held.bitmap.hex(), held.fingerprints.hex()] == [
+            case["bitmap"],
+            case["fingerprints"],
+        ]
+        assert [i.hex() for i in reconcile.chunk_ids(state, view.roster, 0)] == case["chunk_0_ids"]
+        have = reconcile.read_question(raw(case["have"]))
+        assert have == reconcile.have_of(view.network, 0, held)
+        haves[tuple(case["given"])] = have
+    for case in load("sync")["deltas"]:
+        have = haves[tuple(case["asking"])]
+        delta = reconcile.answer_have(evidence_of(case["answering"]), view.roster, have)
+        assert wire.encode(delta).hex() == case["delta"]
+        assert (list(delta.wanted), list(delta.differing)) == (case["wanted"], case["differing"])
+
+
+@pytest.mark.parametrize("case", cases("sample", "cases"))
+def test_the_sealing_round_picks_an_answered_observation(case: dict) -> None:
+    found = read_batch(raw(case["frame"]))
+    view = world_view(0)
+    assert [[s.target.hex(), s.round] for s in answered(found, view)] == case["answered"]
+    picked = sample_of(found, view, raw(load("sample")["randomness"]))
+    shown = [picked.target.hex(), picked.round, picked.outcome] if picked else None
+    assert shown == case["sample"]
+
+
+@pytest.mark.parametrize("case", cases("sample", "shown"))
+def test_only_the_right_receipt_shows_an_observation(case: dict) -> None:
+    target, number, outcome = case["sample"]
+    found = reason(
+        check_receipt,
+        wire.decode(raw(case["receipt"]), challenge.Receipt),
+        [raw(p) for p in case["proof"]],
+        batch=read_batch(raw(case["batch"])),
+        sample=Sample(target=NodeId(raw(target)), round=number, outcome=Outcome(outcome)),
+        randomness=world_round(number).randomness,
+    )
+    assert found == case["reason"]
+
+
+# ------------------------------------------------------------------------------- scores
+
+
+@pytest.mark.parametrize("case", cases("verdict", "cases"))
+def test_a_committees_majority_decides(case: dict) -> None:
+    outcomes = [raw(o) for o in case["outcomes"]]
+    found = verdict.verdicts(outcomes, rounds=case["rounds"], assigned=case["assigned"])
+    assert found.hex() == case["verdicts"]
+
+
+def score_of(facts: dict) -> score.Score:
+    return score.Score(**{**facts, "node": raw(facts["node"])})
+
+
+@pytest.mark.parametrize("case", cases("score", "wilson"))
+def test_the_bound_is_an_integer_rounded_down(case: dict) -> None:
+    assert score.wilson_ppm(case["s"], case["n"], case["design_effect"]) == case["ppm"]
+
+
+@pytest.mark.parametrize("case", cases("score", "folds"))
+def test_one_epoch_folds_into_a_score(case: dict) -> None:
+    params = PRESETS[case["preset"]]
+    found = score.fold(
+        score_of(case["old"]), raw(case["verdicts"]), case["delivered"], case["owed"], params
+    )
+    assert found == score_of(case["new"])
+    assert found.leaf().hex() == case["leaf"]
+
+
+@pytest.mark.parametrize("case", cases("score", "runs"))
+def test_many_epochs_fold_into_a_score(case: dict) -> None:
+    member = score.Score(node=raw(case["last"]["node"]), nonce=case["last"]["nonce"])
+    for seen, times in case["epochs"]:
+        owed = len(raw(seen))
+        for _ in range(times):
+            member = score.fold(member, raw(seen), owed, owed, PRESETS[case["preset"]])
+    assert member == score_of(case["last"])
+
+
+@pytest.mark.parametrize("case", cases("score", "medians"))
+def test_the_median_is_over_members_ever_decided_on(case: dict) -> None:
+    members = [
+        score.Score(node=bytes(32), nonce=0, uptime_ppm=u, n=n) for u, n in case["uptime_ppm_and_n"]
+    ]
+    assert score.median_uptime(members) == case["median_ppm"]
+
+
+@pytest.mark.parametrize("case", cases("score", "states"))
+def test_a_state_follows_from_uptime_median_and_age(case: dict) -> None:
+    args = score_of(case["score"]), case["epoch"], case["median_ppm"], PRESETS[case["preset"]]
+    assert score.next_state(*args) == (case["state"], case["state_until"])
+
+
+@cache
+def closed_epochs() -> list[anchor.ClosedEpoch]:
+    before: dict = {}
+    found = []
+    for case in load("epoch")["epochs"]:
+        included = {b.auditor: b for b in (read_batch(raw(f)) for f in case["included"])}
+        tainted = frozenset(raw(n) for n in case["tainted"])
+        for batch in included.values():
+            check_batch(batch, world_view(case["epoch"]))
+        closed = anchor.close_epoch(world_view(case["epoch"]), included, tainted, before)
+        before = anchor.by_member(closed.scores)
+        found.append(closed)
+    return found
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_an_epoch_closes_over_its_included_batches(number: int) -> None:
+    case, closed = load("epoch")["epochs"][number], closed_epochs()[number]
+    assert {n.hex(): v.hex() for n, v in closed.verdicts.items()} == case["verdicts"]
+    assert {n.hex(): leaf.hex() for n, leaf in closed.evidence.items()} == case["evidence_leaves"]
+    assert [list(hexed(s).values()) for s in closed.scores] == case["scores"]
+    assert wire.encode(closed.proposal).hex() == case["proposal"]
+    assert hexed(closed.header) == case["header"]
+    assert closed.header.hash().hex() == case["header_hash"]
+    assert load("epoch")["score_fields"] == list(score.Score.__struct_fields__)
+
+
+def test_the_councils_signature_is_over_tag_chain_contract_and_header() -> None:
+    vectors, genesis = load("anchor"), world_genesis()
+    header = closed_epochs()[1].header
+    assert hexed(header) == vectors["header"]
+    assert (
+        merkle.keccak256(raw(vectors["header_words"]))
+        == header.hash()
+        == raw(vectors["header_hash"])
+    )
+    message = anchor.anchor_message(genesis, header)
+    assert message.hex() == vectors["message"]
+    signature = raw(vectors["signature"])
+    assert bls.is_signed_by(raw(vectors["council_key"]), message, signature, bls.ANCHOR_DST)
+    assert bls.g1_uncompressed(signature).hex() == vectors["signature_uncompressed"]
+    assert bls.g2_uncompressed(genesis.council_key).hex() == vectors["council_key_uncompressed"]
+
+
+@pytest.mark.parametrize("case", cases("anchor", "sealed"))
+def test_a_sealed_anchor_proves_itself(case: dict) -> None:
+    sealed = wire.decode(raw(case["frame"]), anchor.SealedAnchor)
+    assert anchor.is_sealed_by_council(world_genesis(), sealed) is case["is_sealed"]
+
+
+@pytest.mark.parametrize("case", cases("anchor", "proposals"))
+def test_a_proposal_is_checked_against_its_batches(case: dict) -> None:
+    proposal = wire.decode(raw(case["proposal"]), anchor.Proposal)
+    frames = load("epoch")["epochs"][1]["included"]
+    included = {b.auditor: b for b in (read_batch(raw(f)) for f in frames)}
+    assert reason(anchor.check_proposal, proposal, world_view(1), included) == case["reason"]
+
+
+@pytest.mark.parametrize("case", cases("anchor", "score_proofs"))
+def test_a_score_is_proved_against_the_anchored_root(case: dict) -> None:
+    assert merkle.is_proved(raw(case["root"]), raw(case["leaf"]), [raw(p) for p in case["proof"]])
+
+
+def test_the_ids_in_a_proposal_are_those_of_its_batches() -> None:
+    case = load("epoch")["epochs"][1]
+    proposal = wire.decode(raw(case["proposal"]), anchor.Proposal)
+    assert proposal.ids_digest == sha256(*(read_batch(raw(f)).id for f in case["included"]))
