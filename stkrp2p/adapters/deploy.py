@@ -13,7 +13,7 @@ import trio
 
 from stkrp2p.adapters.chain.abi import interface
 from stkrp2p.adapters.chain.endpoint import Endpoint, Endpoints
-from stkrp2p.adapters.chain.wallet import Call, Receipt, Wallet, read_int
+from stkrp2p.adapters.chain.wallet import Call, Wallet, read_int
 from stkrp2p.adapters.chain.web3chain import send_and_wait
 from stkrp2p.core import bls
 from stkrp2p.core.beacon import Beacon, EpochClock
@@ -77,23 +77,29 @@ async def deploy(url: str, account_key: bytes, plan: Plan) -> Deployed:
         ChainUnavailable: The endpoint failed, or a transaction did.
     """
     endpoints = Endpoints([Endpoint(url)], _no_check)
-    chain_id = await endpoints.use(lambda e: e.ask("eth_chainId", parse=read_int))
-    wallet = await trio.to_thread.run_sync(lambda: Wallet(account_key, chain_id=chain_id))
+    try:
+        chain_id = await endpoints.use(lambda e: e.ask("eth_chainId", parse=read_int))
+        wallet = await trio.to_thread.run_sync(lambda: Wallet(account_key, chain_id=chain_id))
+        return await _deploy(endpoints, wallet, plan, chain_id)
+    finally:
+        endpoints.close()
 
-    async def create(contract: str, *arguments: object) -> tuple[bytes, Receipt]:
+
+async def _deploy(endpoints: Endpoints, wallet: Wallet, plan: Plan, chain_id: int) -> Deployed:
+    async def create(contract: str, *arguments: object) -> tuple[bytes, int]:
         call = Call(to=None, data=interface(contract).creation(*arguments))
         receipt = await send_and_wait(endpoints, wallet, call)
         if receipt.contract is None:
             raise ChainUnavailable(f"deploying {contract} gave no address")
-        return receipt.contract, receipt
+        return receipt.contract, receipt.block
 
     clock = (plan.start_ms, plan.params.epoch_ms)
     settle_ms = plan.params.settle_rounds * plan.params.period_ms
-    council_key = bls.g2_uncompressed(plan.council_key)
     stakes = (plan.min_stake_full, plan.min_stake_light, plan.unbonding_epochs)
     token, _ = await create("TestAnkr", 0)
-    registry, first = await create("Registry", token, *clock, *stakes)
-    anchor, _ = await create("ReputationAnchor", council_key, *clock, settle_ms)
+    registry, block = await create("Registry", token, *clock, *stakes)
+    key = bls.g2_uncompressed(plan.council_key)
+    anchor, _ = await create("ReputationAnchor", key, *clock, settle_ms)
     verifier, _ = await create("BeaconVerifier", bls.g2_uncompressed(plan.beacon.public_key))
     genesis = Genesis(
         name=plan.name,
@@ -105,7 +111,7 @@ async def deploy(url: str, account_key: bytes, plan: Plan) -> Deployed:
         anchor=anchor,
         council_key=plan.council_key,
     )
-    return Deployed(genesis=genesis, token=token, beacon_verifier=verifier, block=first.block)
+    return Deployed(genesis=genesis, token=token, beacon_verifier=verifier, block=block)
 
 
 async def _no_check(endpoint: Endpoint) -> None:

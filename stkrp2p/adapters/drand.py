@@ -20,6 +20,7 @@ import trio
 from stkrp2p.core import bls
 from stkrp2p.core.beacon import Beacon, verified
 from stkrp2p.core.types import ProtocolError, Round
+from stkrp2p.core.wire import INTEGER_MAX, Uint
 from stkrp2p.ports import BeaconUnavailable, WallClock
 
 log = structlog.get_logger()
@@ -31,6 +32,9 @@ ENDPOINTS_MAX = 16
 
 BODY_BYTES_MAX = 4096
 """Largest body read; a round has some 250 bytes, a chain's description some 600."""
+
+FAULT_CHARACTERS_MAX = 200
+"""What is kept and logged of a fault: endpoints choose some of the words."""
 
 _MS_PER_S: Final = 1000
 _HTTP_OK: Final = 200
@@ -105,24 +109,27 @@ class _Bad(Exception):
 
 
 class _RoundAnswer(msgspec.Struct, frozen=True):
-    round: Annotated[int, msgspec.Meta(ge=1)]
+    round: Annotated[int, msgspec.Meta(ge=1, le=INTEGER_MAX)]
     signature: str
 
 
 class _InfoAnswer(msgspec.Struct, frozen=True):
     public_key: str
-    period: int
-    genesis_time: int
+    period: Uint
+    genesis_time: Uint
     scheme: str = msgspec.field(name="schemeID", default="")
 
 
 @dataclass(slots=True)
 class _Race:
-    """One sweep for one round."""
+    """All questions for one round. Times are trio's."""
 
     number: Round
+    due: float
+    deadline: float
     signature: bytes | None = None
     running: list[EndpointHealth] = field(default_factory=list)
+    """Endpoints asked and not heard of, longest first."""
 
 
 class DrandBeacons:
@@ -173,43 +180,37 @@ class DrandBeacons:
         if wait_ms > self._patience.ahead_ms:
             raise BeaconUnavailable(f"round {number} is due in {wait_ms} ms only")
         due = trio.current_time() + wait_ms / _MS_PER_S
-        with trio.move_on_at(due + self._patience.total_ms / _MS_PER_S):
-            while True:
-                signature = await self._sweep(number, due)
-                if signature is not None:
-                    return signature
-                await trio.sleep(self._patience.retry_ms / _MS_PER_S)
+        race = _Race(number, due, due + self._patience.total_ms / _MS_PER_S)
+        while trio.current_time() < race.deadline:
+            await self._sweep(race)
+            if race.signature is not None:
+                return race.signature
+            await trio.sleep(self._patience.retry_ms / _MS_PER_S)
         raise BeaconUnavailable(f"round {number}: {self._faults()}")
 
     def _faults(self) -> str:
-        return "; ".join(f"{e.url}: {e.last_fault or 'too slow'}" for e in self._endpoints)
+        return "; ".join(f"{e.url}: {e.last_fault or 'not asked'}" for e in self._endpoints)
 
-    async def _sweep(self, number: Round, due: float) -> bytes | None:
+    async def _sweep(self, race: _Race) -> None:
         """Ask every endpoint once, one after the other or overlapping, until one verifies."""
-        race = _Race(number)
-        order = sorted(self._endpoints, key=lambda e: e.failures_in_row)
         async with trio.open_nursery() as nursery:
-            for endpoint in order:
+            for endpoint in sorted(self._endpoints, key=lambda e: e.failures_in_row):
                 has_ended = trio.Event()
                 race.running.append(endpoint)
-                nursery.start_soon(self._ask, endpoint, race, due, nursery.cancel_scope, has_ended)
-                hedge_at = max(due, trio.current_time()) + self._patience.hedge_ms / _MS_PER_S
-                with trio.move_on_at(hedge_at):
+                nursery.start_soon(self._ask, endpoint, race, nursery.cancel_scope, has_ended)
+                hedge_at = max(race.due, trio.current_time()) + self._patience.hedge_ms / _MS_PER_S
+                with trio.move_on_at(min(hedge_at, race.deadline)):
                     await has_ended.wait()
-        return race.signature
+                if trio.current_time() >= race.deadline:
+                    return
 
     async def _ask(
-        self,
-        endpoint: EndpointHealth,
-        race: _Race,
-        due: float,
-        others: trio.CancelScope,
-        has_ended: trio.Event,
+        self, endpoint: EndpointHealth, race: _Race, others: trio.CancelScope, has_ended: trio.Event
     ) -> None:
         """Ask one endpoint; on success stop the race, on failure let the next one start."""
-        asked = max(due, trio.current_time())
+        asked = max(race.due, trio.current_time())
         try:
-            race.signature = await self._round_of(endpoint, race.number, asked)
+            race.signature = await self._round_of(endpoint, race, asked)
         except (_Down, _Bad) as error:
             race.running.remove(endpoint)
             _note_fault(endpoint, error)
@@ -222,11 +223,12 @@ class DrandBeacons:
             _note_fault(slower, _Down("slower than the next endpoint"))
         others.cancel()
 
-    async def _round_of(self, endpoint: EndpointHealth, number: Round, asked: float) -> bytes:
-        with trio.move_on_at(asked + self._patience.answer_ms / _MS_PER_S):
-            body = await self._get(f"{endpoint.url}/public/{number}")
-            return _checked_round(self._beacon, number, body)
-        raise _Down(f"no answer within {self._patience.answer_ms} ms")
+    async def _round_of(self, endpoint: EndpointHealth, race: _Race, asked: float) -> bytes:
+        deadline = min(asked + self._patience.answer_ms / _MS_PER_S, race.deadline)
+        with trio.move_on_at(deadline):
+            body = await self._get(f"{endpoint.url}/public/{race.number}")
+            return _checked_round(self._beacon, race.number, body)
+        raise _Down("no answer in time")
 
     async def _get(self, url: str) -> bytes:
         """Return a body of at most `BODY_BYTES_MAX`; time is bounded by the caller."""
@@ -235,12 +237,7 @@ class DrandBeacons:
             async with self._client.stream("GET", url, headers=headers, timeout=None) as response:
                 if response.status_code != _HTTP_OK:
                     raise _Down(f"status {response.status_code}")
-                body = b""
-                async for chunk in response.aiter_raw():
-                    body += chunk
-                    if len(body) > BODY_BYTES_MAX:
-                        raise _Bad(f"more than {BODY_BYTES_MAX} bytes")
-                return body
+                return await _capped_body(response)
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
             raise _Down(str(error) or type(error).__name__) from error
 
@@ -271,14 +268,32 @@ class DrandBeacons:
                 foreign.append(f"{endpoint.url} serves another beacon: {', '.join(differing)}")
 
 
+async def _capped_body(response: httpx.Response) -> bytes:
+    """Return the body as it was sent, never decompressed."""
+    body = b""
+    with trio.CancelScope() as reading:
+        async for chunk in response.aiter_raw():
+            if len(body) + len(chunk) <= BODY_BYTES_MAX:
+                body += chunk
+            else:
+                # Cancelled from inside, httpx's nested generators clean up; left by `break` or an
+                # exception, they would linger until collected.
+                reading.cancel()
+    if reading.cancel_called:
+        raise _Bad(f"more than {BODY_BYTES_MAX} bytes")
+    return body
+
+
 def _note_fault(endpoint: EndpointHealth, error: _Down | _Bad) -> None:
+    fault = str(error)[:FAULT_CHARACTERS_MAX]
     if isinstance(error, _Bad):
         endpoint.bad_answers += 1
-        log.warning("beacon endpoint gave a bad answer", url=endpoint.url, fault=str(error))
+        if fault != endpoint.last_fault:
+            log.warning("beacon endpoint gives bad answers", url=endpoint.url, fault=fault)
     else:
         endpoint.failures += 1
     endpoint.failures_in_row += 1
-    endpoint.last_fault = str(error)
+    endpoint.last_fault = fault
 
 
 def _checked_url(endpoint: str) -> str:
@@ -298,13 +313,13 @@ def _checked_round(beacon: Beacon, number: Round, body: bytes) -> bytes:
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise _Bad(f"not a round: {error}") from error
     if answer.round != number:
-        raise _Bad(f"round {answer.round} instead of {number}")
+        raise _Bad("the answer for another round")
     if len(signature) != bls.SIGNATURE_BYTES:
         raise _Bad(f"a signature of {len(signature)} bytes")
     try:
         return verified(beacon, number, signature).signature
     except ProtocolError as error:
-        raise _Bad(f"a signature that does not verify, for round {number}") from error
+        raise _Bad("a signature that does not verify") from error
 
 
 def _checked_info(body: bytes) -> _InfoAnswer:

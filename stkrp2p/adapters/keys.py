@@ -148,9 +148,11 @@ def read_secret_file(path: Path) -> bytes:
         if error.errno == errno.ELOOP:
             raise KeyFileError(f"{path} is a symbolic link; name the key file itself") from error
         raise KeyFileError(f"cannot read {path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _check_owner(path, os.fstat(descriptor))
-        content = file.read(KEY_FILE_BYTES_MAX + 1)
+        content = os.read(descriptor, KEY_FILE_BYTES_MAX + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > KEY_FILE_BYTES_MAX:
         raise KeyFileError(f"{path} is too large for a key file")
     return content
@@ -212,9 +214,16 @@ def load_bls_key(path: Path) -> BlsKey:
     """
     secret = _read_hex(path)
     scalar = int.from_bytes(secret, "big")
-    if scalar == 0 or bls.secret_of(bytes(SECRET_BYTES) + secret) != scalar:
+    if not _is_bls_secret(scalar):
         raise KeyFileError(f"{path} does not hold a BLS secret: zero, or past the group's order")
     return BlsKey(Secret(secret), bls.public_key_of(scalar))
+
+
+def _is_bls_secret(scalar: int) -> bool:
+    try:
+        return bls.secret_of(scalar.to_bytes(_BLS_ENTROPY_BYTES, "big")) == scalar
+    except ValueError:
+        return False
 
 
 def create_account_key(path: Path, *, password: Secret | None = None) -> AccountKey:

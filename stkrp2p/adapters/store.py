@@ -197,14 +197,16 @@ def _sealed(payload: bytes, *key: str | int | bytes) -> bytes:
     return _sum(key, payload) + payload
 
 
-def _opened(value: bytes, *key: str | int | bytes) -> bytes:
-    payload = value[_SUM_BYTES:]
-    if _sum(key, payload) != value[:_SUM_BYTES]:
+def _opened(value: object, *key: str | int | bytes) -> bytes:
+    """Return a row's payload; `value` is whatever a damaged column may hold."""
+    column = value if isinstance(value, bytes) else b""
+    payload = column[_SUM_BYTES:]
+    if _sum(key, payload) != column[:_SUM_BYTES]:
         raise StoreCorrupt(f"the checksum of a row in {key[0]!r} is wrong; {_RESTORE}")
     return payload
 
 
-def _read(value: bytes, shape: type[M], *key: str | int | bytes) -> M:
+def _read(value: object, shape: type[M], *key: str | int | bytes) -> M:
     payload = _opened(value, *key)
     try:
         return decode(payload, shape, bytes_max=len(payload))
@@ -212,7 +214,7 @@ def _read(value: bytes, shape: type[M], *key: str | int | bytes) -> M:
         raise StoreCorrupt(f"a row in {key[0]!r} does not read: {error}; {_RESTORE}") from error
 
 
-def _read_batch(value: bytes, *key: str | int | bytes) -> Batch:
+def _read_batch(value: object, *key: str | int | bytes) -> Batch:
     frame = _opened(value, *key)
     try:
         return read_batch(frame)

@@ -175,6 +175,11 @@ class Endpoint:
         except TooLarge as error:
             raise Refused(TOO_LARGE, str(error)) from None
 
+    def close(self) -> None:
+        """Close all connections."""
+        if self._provider is not None:
+            self._provider.close()
+
     @property
     def rest_s(self) -> float:
         """How long it still rests after a failure, 0 or less if it does not."""
@@ -224,6 +229,11 @@ class Endpoints:
         self._check = check
         self.state = ChainState.CONNECTING if endpoints else ChainState.OFF
         self.detail = "not asked yet" if endpoints else "no endpoint is configured"
+
+    def close(self) -> None:
+        """Close all connections."""
+        for endpoint in self._endpoints:
+            endpoint.close()
 
     async def use(self, work: Callable[[Endpoint], Awaitable[T]]) -> T:
         """Do something with the first endpoint that can.

@@ -39,6 +39,10 @@ class BoundedProvider(HTTPProvider):
         # No proxy from the environment: where our money's messages go is said in one place only.
         self._client = httpx.Client(timeout=request_s_max, trust_env=False)
 
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
     def _make_request(self, method: RPCEndpoint, request_data: bytes) -> bytes:
         """Post one request.
 

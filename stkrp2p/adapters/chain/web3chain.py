@@ -138,6 +138,10 @@ class Web3Chain:
         """Which endpoint is used, and what is wrong with those that are not."""
         return self._endpoints.detail
 
+    def close(self) -> None:
+        """Close all connections; call it when nobody uses the chain any more."""
+        self._endpoints.close()
+
     async def registry(self) -> RegistrySnapshot:
         """Return the registry as of the last final block.
 
@@ -209,7 +213,7 @@ class Web3Chain:
         if header.epoch < next_epoch:
             return
         if header.epoch > next_epoch:
-            raise Rejected("EpochNotNext", f"epoch {next_epoch} is next, not {header.epoch}")
+            raise Rejected("EpochNotNext", f"EpochNotNext({header.epoch}, {next_epoch})")
         wallet = await self._open_wallet()
         if self._anchoring is not None and self._anchoring[0] == header.hash():
             fate, _ = await wallet.push(endpoint, self._anchoring[1])
