@@ -8,8 +8,9 @@ makes the first valid anchor of an epoch final. See `protocols/anchor.md`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -143,18 +144,33 @@ def check_proposal(proposal: Proposal, view: EpochView, included: Mapping[NodeId
         raise ProtocolError("other-batches")
 
 
-def observed(view: EpochView, included: Mapping[NodeId, Batch]) -> dict[NodeId, bytes]:
-    """Return each full member's verdicts, one byte a drawn round."""
-    totals: dict[bytes, int] = dict.fromkeys((m.node for m in view.roster.full), 0)
-    for batch in included.values():
-        for row in batch.body.rows:
-            totals[row.target] += votes(row.outcomes)
-    return {
-        m.node: decide(
-            totals[m.node], len(view.drawn[m.node]), len(view.assignment.auditors(m.node))
-        )
-        for m in view.roster.full
+class Observed(NamedTuple):
+    """What an epoch's batches come to, for its targets and for its auditors."""
+
+    verdicts: dict[NodeId, bytes]
+    """Of each full member, one byte a drawn round."""
+
+    delivered: dict[NodeId, int]
+    """Of each auditor whose batch is in, the observations it reported."""
+
+
+def observed(view: EpochView, included: Mapping[NodeId, Batch]) -> Observed:
+    """Count the votes on every target and the observations of every auditor, in one pass."""
+    totals = [0] * len(view.roster.full)
+    delivered = {}
+    for auditor, batch in included.items():
+        duty = view.duty(auditor)
+        count = sum(duty.counts)
+        for rank, row in zip(duty.ranks, batch.body.rows, strict=True):
+            totals[rank] += votes(row.outcomes)
+            count -= row.outcomes.count(Outcome.NOT_PROBED)
+        delivered[auditor] = count
+    auditors, drawn = view.assignment.auditors, view.drawn
+    verdicts = {
+        m.node: decide(total, len(drawn[m.node]), len(auditors(m.node)))
+        for m, total in zip(view.roster.full, totals, strict=True)
     }
+    return Observed(verdicts, delivered)
 
 
 def is_void(verdicts: Mapping[NodeId, bytes]) -> bool:
@@ -164,66 +180,53 @@ def is_void(verdicts: Mapping[NodeId, bytes]) -> bool:
     return VOID_PARTS * down > decided
 
 
-def evidence_leaf(view: EpochView, included: Mapping[NodeId, Batch], target: NodeId) -> bytes:
+def sightings(
+    view: EpochView, included: Mapping[NodeId, Batch]
+) -> Iterator[tuple[NodeId, list[bytes]]]:
+    """Yield each full member with what its auditors saw, in the order of the assignment.
+
+    An auditor whose batch is not included has NOT_PROBED throughout. Batches list their targets in
+    the order of the roster, so one pass over the roster reads every batch from front to back.
+    """
+    rows = {auditor: iter(batch.body.rows) for auditor, batch in included.items()}
+    for member in view.roster.full:
+        target = member.node
+        blank = bytes([Outcome.NOT_PROBED]) * len(view.drawn[target])
+        auditors = view.assignment.auditors(target)
+        yield target, [next(rows[a]).outcomes if a in rows else blank for a in auditors]
+
+
+def evidence_leaf(view: EpochView, target: NodeId, saw: Sequence[bytes]) -> bytes:
     """Return a target's leaf in the evidence tree: who could see it, and who saw what.
 
     Words: target, nonce, assigned auditors, drawn rounds, Keccak-256 of the auditors' ids in the
-    order of the assignment, Keccak-256 of their outcomes in that order. An auditor whose batch is
-    not included has NOT_PROBED throughout.
+    order of the assignment, Keccak-256 of their outcomes in that order (`sightings`).
     """
     auditors = view.assignment.auditors(target)
     drawn = len(view.drawn[target])
-    blank = bytes([Outcome.NOT_PROBED]) * drawn
-    rows = []
-    for auditor in auditors:
-        batch = included.get(auditor)
-        rows.append(blank if batch is None else _outcomes(batch, target))
-    member = view.roster.members[view.roster.index[target]]
-    matrix = keccak256(b"".join(rows))
-    return words(target, member.nonce, len(auditors), drawn, keccak256(b"".join(auditors)), matrix)
-
-
-def _outcomes(batch: Batch, target: NodeId) -> bytes:
-    return next(row.outcomes for row in batch.body.rows if row.target == target)
-
-
-def duty_done(
-    view: EpochView, included: Mapping[NodeId, Batch], auditor: NodeId
-) -> tuple[int, int]:
-    """Return (observations delivered, observations owed) of a member as an auditor."""
-    _, counts = view.duty(auditor)
-    batch = included.get(auditor)
-    if batch is None:
-        return 0, sum(counts)
-    missing = sum(row.outcomes.count(Outcome.NOT_PROBED) for row in batch.body.rows)
-    return sum(counts) - missing, sum(counts)
+    nonce = view.roster.members[view.roster.index[target]].nonce
+    ids, matrix = keccak256(b"".join(auditors)), keccak256(b"".join(saw))
+    return words(target, nonce, len(auditors), drawn, ids, matrix)
 
 
 def fold_scores(
-    view: EpochView,
-    included: Mapping[NodeId, Batch],
-    verdicts: Mapping[NodeId, bytes],
-    before: Mapping[tuple[NodeId, int], Score],
+    view: EpochView, seen: Observed, before: Mapping[tuple[NodeId, int], Score]
 ) -> tuple[list[Score], Ppm]:
     """Return every member's score after the epoch, in roster order, and the median uptime.
 
     Args:
         view: The epoch.
-        included: The batches that count, by auditor.
-        verdicts: From `observed`.
+        seen: From `observed`.
         before: Scores after the epoch before, by (node, nonce).
     """
     olds = [before.get((m.node, m.nonce)) or newcomer(m) for m in view.roster.members]
-    if is_void(verdicts):
+    if is_void(seen.verdicts):
         return olds, median_uptime(olds)
+    verdicts, delivered, duty, params = *seen, view.duty, view.params
+    nodes = [m.node for m in view.roster.members]
     folded = [
-        fold(
-            old,
-            verdicts.get(NodeId(old.node), b""),
-            *duty_done(view, included, NodeId(old.node)),
-            view.params,
-        )
-        for old in olds
+        fold(old, verdicts.get(n, b""), delivered.get(n, 0), sum(duty(n).counts), params)
+        for n, old in zip(nodes, olds, strict=True)
     ]
     median = median_uptime(folded)
     return [_with_state(score, view, median) for score in folded], median
@@ -250,9 +253,9 @@ def close_epoch(
         tainted: Members shown to have equivocated; none of them is in `included`.
         before: Scores after the epoch before, by (node, nonce); empty for epoch 0.
     """
-    verdicts = observed(view, included)
-    scores, median = fold_scores(view, included, verdicts, before)
-    evidence = {m.node: evidence_leaf(view, included, m.node) for m in view.roster.full}
+    seen = observed(view, included)
+    scores, median = fold_scores(view, seen, before)
+    evidence = {t: evidence_leaf(view, t, saw) for t, saw in sightings(view, included)}
     proposal = proposal_of(view, included, tainted)
     header = Header(
         epoch=view.epoch,
@@ -261,13 +264,13 @@ def close_epoch(
         evidence_root=merkle.Tree(evidence.values()).root,
         score_root=merkle.Tree(s.leaf() for s in scores).root,
         median_ppm=median,
-        is_void=is_void(verdicts),
+        is_void=is_void(seen.verdicts),
     )
     return ClosedEpoch(
         header=header,
         proposal=proposal,
         scores=tuple(scores),
-        verdicts=verdicts,
+        verdicts=seen.verdicts,
         evidence=evidence,
     )
 

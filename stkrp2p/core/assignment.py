@@ -18,12 +18,21 @@ with a few dozen shuffles at any size. See `protocols/assignment.md`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from stkrp2p.core.crypto import DRAW_TAG, SEED_TAG, sha256, u64
 from stkrp2p.core.params import Params
 from stkrp2p.core.roster import Member, Roster
-from stkrp2p.core.types import Digest, Epoch, Kind, NetworkId, NodeId, Operator, Ppm
+from stkrp2p.core.types import (
+    ONE_PPM,
+    Digest,
+    Epoch,
+    Kind,
+    NetworkId,
+    NodeId,
+    Operator,
+    Ppm,
+)
 
 SHUFFLE_ROUNDS = 90
 """As in Ethereum's consensus specification."""
@@ -125,6 +134,7 @@ class Assignment:
         spare = size - self._window
         self._turn = int.from_bytes(sha256(_TURN_TAG, seed)[:8], "big") % max(1, spare)
         self._at: dict[int, Member] = {}
+        self._places: dict[NodeId, int] = {}
         self._auditors: dict[NodeId, tuple[NodeId, ...]] = {}
 
     def auditors(self, target: NodeId) -> tuple[NodeId, ...]:
@@ -151,16 +161,21 @@ class Assignment:
     def all_targets(self) -> dict[NodeId, tuple[NodeId, ...]]:
         """Return every member's targets: what judging a whole epoch needs."""
         rows: dict[NodeId, list[NodeId]] = {m.node: [] for m in self._roster.members}
+        for member in self._roster.members:
+            self._at[self._place_of(member)] = member  # spares finding them by place
         for member in self._roster.full:
             for auditor in self.auditors(member.node):
                 rows[auditor].append(member.node)
         return {auditor: tuple(targets) for auditor, targets in rows.items()}
 
     def _place_of(self, member: Member) -> int:
-        rank = self._roster.rank[member.node]
-        if member.kind is Kind.FULL:
-            return self._circle.place_of_full(rank)
-        return self._circle.place_of_light(rank)
+        place = self._places.get(member.node)
+        if place is None:
+            rank = self._roster.rank[member.node]
+            is_full = member.kind is Kind.FULL
+            find = self._circle.place_of_full if is_full else self._circle.place_of_light
+            place = self._places[member.node] = find(rank)
+        return place
 
     def _member_at(self, place: int) -> Member:
         place %= self._circle.size
@@ -169,6 +184,7 @@ class Assignment:
             is_full, index = self._circle.at(place)
             member = (self._roster.full if is_full else self._roster.light)[index]
             self._at[place] = member
+            self._places[member.node] = place
         return member
 
     def _choose(self, target: Member) -> tuple[NodeId, ...]:
@@ -185,18 +201,26 @@ class Assignment:
         return tuple(chosen)
 
 
-def draw_of(randomness: Digest, draw_ppm: Ppm) -> Callable[[NodeId], bool]:
-    """Return the test "is this target audited in the round with this randomness?".
+def drawn_of(targets: Iterable[NodeId], randomness: Digest, draw_ppm: Ppm) -> list[NodeId]:
+    """Return those of the targets that are audited in the round with this randomness, in order.
 
     A target is drawn when the first 32 bits of H(tag, randomness, target) fall below the share
     `draw_ppm` of 2**32: nobody knows before the beacon does.
     """
+    if draw_ppm >= ONE_PPM:
+        return list(targets)
+    limit = -(-(draw_ppm << 32) // ONE_PPM)
+    first_bytes = limit.to_bytes(4, "big")  # a longer string with these first bytes is not below it
     prefix = hashlib.sha256(DRAW_TAG + randomness)
-    limit = draw_ppm << 32
-
-    def is_drawn(target: NodeId) -> bool:
+    drawn = []
+    for target in targets:
         state = prefix.copy()
         state.update(target)
-        return int.from_bytes(state.digest()[:4], "big") * 1_000_000 < limit
+        if state.digest() < first_bytes:
+            drawn.append(target)
+    return drawn
 
-    return is_drawn
+
+def draw_of(randomness: Digest, draw_ppm: Ppm) -> Callable[[NodeId], bool]:
+    """Return the test "is this target audited in the round with this randomness?" (`drawn_of`)."""
+    return lambda target: bool(drawn_of((target,), randomness, draw_ppm))

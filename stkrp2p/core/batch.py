@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
-from stkrp2p.core.assignment import Assignment, draw_of
+from stkrp2p.core.assignment import Assignment, drawn_of
 from stkrp2p.core.beacon import EpochClock
 from stkrp2p.core.crypto import BATCH_TAG, is_signed_by, sha256, sign
-from stkrp2p.core.params import Params
-from stkrp2p.core.roster import Roster
+from stkrp2p.core.params import CANDIDATES_MAX, EPOCH_ROUNDS_MAX, Params
+from stkrp2p.core.roster import Member, Roster
 from stkrp2p.core.types import (
     Digest,
     Epoch,
@@ -33,13 +33,14 @@ from stkrp2p.core.wire import FRAME_BYTES_MAX, Bytes32, Bytes64, Message, Uint, 
 
 VERSION = 1
 
-ROWS_MAX = 256
+ROWS_MAX = CANDIDATES_MAX
 """Most targets of one auditor; its fair share is `k_aud`, more only where operators collide."""
 
-OUTCOMES_MAX = 4096
+OUTCOMES_MAX = EPOCH_ROUNDS_MAX
 """Most drawn rounds of one target in an epoch."""
 
 _KNOWN_OUTCOMES = bytes(Outcome)
+_DECLARED = bytes([Outcome.DECLARED])
 
 
 class Row(Message, frozen=True):
@@ -103,6 +104,27 @@ class Batch:
         return Epoch(self.body.epoch)
 
 
+class Duty(NamedTuple):
+    """What an auditor's batch must list, row by row."""
+
+    targets: tuple[NodeId, ...]
+    counts: tuple[int, ...]
+    """Drawn rounds of each target."""
+
+    ranks: tuple[int, ...]
+    """Each target's index among the full members."""
+
+    ids: bytes
+    """The targets one after the other: compared at once."""
+
+    nonce: int | None
+    """Of the auditor's registration; `None` for who is no member."""
+
+
+NO_DUTY = Duty((), (), (), b"", None)
+"""Of who is no member."""
+
+
 class EpochView:
     """What an epoch is known to be: seed, roster, assignment and drawn rounds.
 
@@ -128,21 +150,32 @@ class EpochView:
         self.params = params
         self.drawn = drawn
         self.assignment = Assignment(seed, roster, params)
-        self._duties: dict[NodeId, tuple[tuple[bytes, ...], tuple[int, ...]]] = {}
+        self._duties: dict[NodeId, Duty] = {}
 
-    def duty(self, auditor: NodeId) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
-        """Return (targets, drawn rounds of each) that the auditor's batch must list, in order."""
+    def duty(self, auditor: NodeId) -> Duty:
+        """Return what the auditor's batch must list, in order."""
         known = self._duties.get(auditor)
         if known is None:
-            targets = self.assignment.targets(auditor)
-            known = targets, tuple(len(self.drawn[t]) for t in targets)
-            self._duties[auditor] = known
+            member = self.roster.get(auditor)
+            if member is None:
+                return NO_DUTY
+            known = self._duties[auditor] = self._duty_of(member, self.assignment.targets(auditor))
         return known
+
+    def _duty_of(self, auditor: Member, targets: tuple[NodeId, ...]) -> Duty:
+        drawn, rank = self.drawn, self.roster.rank
+        return Duty(
+            targets=targets,
+            counts=tuple([len(drawn[t]) for t in targets]),
+            ranks=tuple([rank[t] for t in targets]),
+            ids=b"".join(targets),
+            nonce=auditor.nonce,
+        )
 
     def prepare(self) -> None:
         """Compute every member's duty at once: cheaper than one by one for who judges them all."""
-        for auditor, targets in self.assignment.all_targets().items():
-            self._duties[auditor] = targets, tuple(len(self.drawn[t]) for t in targets)
+        rows = self.assignment.all_targets()
+        self._duties = {m.node: self._duty_of(m, rows[m.node]) for m in self.roster.members}
 
 
 def drawn_rounds(
@@ -157,10 +190,8 @@ def drawn_rounds(
     """
     drawn: dict[NodeId, list[Round]] = {t: [] for t in targets}
     for number in sorted(randomness):
-        is_drawn = draw_of(randomness[number], params.draw_ppm)
-        for target, rounds in drawn.items():
-            if is_drawn(target):
-                rounds.append(number)
+        for target in drawn_of(drawn, randomness[number], params.draw_ppm):
+            drawn[target].append(number)
     return {target: tuple(rounds) for target, rounds in drawn.items()}
 
 
@@ -197,27 +228,28 @@ def check_batch(batch: Batch, view: EpochView) -> None:
         raise ProtocolError("other-epoch", str(body.epoch))
     if body.seed != view.seed:
         raise ProtocolError("other-seed")
-    member = view.roster.get(batch.auditor)
-    if member is None or member.nonce != body.nonce:
+    auditor = batch.auditor
+    duty = view.duty(auditor)
+    if body.nonce != duty.nonce:
         raise ProtocolError("not-member")
-    _check_rows(body.rows, view, batch.auditor)
-    if not is_signed_by(batch.auditor, BATCH_TAG, batch.id, batch.signature):
+    _check_rows(body.rows, duty, view.params)
+    if not is_signed_by(auditor, BATCH_TAG, batch.id, batch.signature):
         raise ProtocolError("bad-signature")
 
 
-def _check_rows(rows: tuple[Row, ...], view: EpochView, auditor: NodeId) -> None:
-    targets, counts = view.duty(auditor)
-    if tuple([row.target for row in rows]) != targets:
+def _check_rows(rows: tuple[Row, ...], duty: Duty, params: Params) -> None:
+    if b"".join([row.target for row in rows]) != duty.ids:
         raise ProtocolError("unassigned")
-    if tuple([len(row.outcomes) for row in rows]) != counts:
+    outcomes = [row.outcomes for row in rows]
+    if tuple(map(len, outcomes)) != duty.counts:
         raise ProtocolError("wrong-rounds")
-    for row in rows:
-        if row.outcomes.translate(None, _KNOWN_OUTCOMES):
-            raise ProtocolError("unknown-outcome")
-        if row.outcomes.count(Outcome.DECLARED) > view.params.declared_rounds_max:
-            raise ProtocolError("too-many-declared")
-        if row.median_ms > view.params.probe_window_ms:
-            raise ProtocolError("bad-median")
+    seen = b"".join(outcomes)
+    if seen.translate(None, _KNOWN_OUTCOMES):
+        raise ProtocolError("unknown-outcome")
+    if _DECLARED in seen and max(o.count(_DECLARED) for o in outcomes) > params.declared_rounds_max:
+        raise ProtocolError("too-many-declared")
+    if max([row.median_ms for row in rows], default=0) > params.probe_window_ms:
+        raise ProtocolError("bad-median")
 
 
 JUDGEMENTS: Mapping[str, Judgement] = {

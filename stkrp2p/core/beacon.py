@@ -99,7 +99,7 @@ class EpochClock:
 
     def last(self, epoch: Epoch) -> Round:
         """Return the last round of an epoch."""
-        return Round(self.first(Epoch(epoch + 1)) - 1)
+        return Round(self.first_round + (epoch + 1) * self.params.rounds_per_epoch - 1)
 
     def rounds(self, epoch: Epoch) -> range:
         """Return all round numbers of an epoch."""

@@ -25,6 +25,7 @@ _P = int(
     "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab",
     16,
 )
+_HALF = (_P + 1) // 2
 _ORDER = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
 _G2_GENERATOR = bytes.fromhex(
     "93e02b6052719f607dacd3a088274f65596bd0d09920b61ab5da61bbdc7f5049334cf11213945d57e5ac7d055d042b7e"
@@ -96,7 +97,7 @@ def g1_uncompressed(signature: bytes) -> bytes:
         ValueError: No point of the curve has this x.
     """
     x = int.from_bytes(bytes([signature[0] & 0x1F]) + signature[1:], "big")
-    y = pow(x * x * x + 4, (_P + 1) // 4, _P)
+    y = _sqrt(x * x * x + 4)
     if y * y % _P != (x * x * x + 4) % _P:
         raise ValueError("not the x of a point of G1")
     if (y > (_P - 1) // 2) != bool(signature[0] & _SIGN_BIT):
@@ -134,20 +135,21 @@ def _g2_right_side(x0: int, x1: int) -> tuple[int, int]:
 def _sqrt_fp2(a0: int, a1: int) -> tuple[int, int]:
     """Return a square root of a0 + a1 i by the norm method; p = 3 mod 4.
 
+    A root x0 + x1 i has x0^2 = (a0 + sqrt(a0^2 + a1^2)) / 2 for one of both signs of the inner root,
+    and x1 = a1 / (2 x0); where x0 is 0, x1^2 is -a0.
+
     Raises:
         ValueError: There is none.
     """
-    norm = pow(a0 * a0 + a1 * a1, (_P + 1) // 4, _P)
-    half = pow(2, -1, _P)
-    for root in (norm, -norm % _P):
-        real = pow((a0 + root) * half, (_P + 1) // 4, _P)
-        if real == 0:
-            continue
-        imaginary = a1 * half * pow(real, -1, _P) % _P
-        if (real * real - imaginary * imaginary - a0) % _P == 0 and 2 * real * imaginary % _P == a1:
-            return real, imaginary
-    if a1 == 0:
-        imaginary = pow(-a0, (_P + 1) // 4, _P)
-        if -imaginary * imaginary % _P == a0:
-            return 0, imaginary
+    norm = _sqrt(a0 * a0 + a1 * a1)
+    for inner in (norm, -norm):
+        x0 = _sqrt((a0 + inner) * _HALF)
+        x1 = a1 * _HALF * pow(x0, -1, _P) % _P if x0 else _sqrt(-a0)
+        if (x0 * x0 - x1 * x1 - a0) % _P == 0 and (2 * x0 * x1 - a1) % _P == 0:
+            return x0, x1
     raise ValueError("not the x of a point of G2")
+
+
+def _sqrt(a: int) -> int:
+    """Return a square root of `a` modulo p if it has one, else another number."""
+    return pow(a, (_P + 1) // 4, _P)

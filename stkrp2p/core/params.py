@@ -17,6 +17,15 @@ LAMBDA_ONE = 1 << 32
 K_AUD_MAX = 15
 """Most auditors one target may have: two counts up to 15 share a byte in `verdict.py`."""
 
+CANDIDATES_MAX = 32
+"""Most candidates of one target, and so most targets of one auditor: rows of a batch."""
+
+EPOCH_ROUNDS_MAX = 4096
+"""Most rounds of an epoch, and so most outcomes of one row."""
+
+BATCH_BYTES_MAX = 40 * 1024
+"""Largest batch a preset may lead to: it fits every message that carries batches."""
+
 NODES_MAX = 1 << 20
 """Most members of one roster; bounds bitmaps and tables that peers send."""
 
@@ -84,19 +93,33 @@ class Params:
         """Refuse numbers the protocol cannot work with."""
         if self.k_aud % 2 == 0 or not 0 < self.k_aud <= K_AUD_MAX:
             raise ValueError(f"k_aud must be odd and at most {K_AUD_MAX}, got {self.k_aud}")
-        if self.candidates < self.k_aud:
-            raise ValueError(f"candidates must be at least k_aud, got {self.candidates}")
+        if not self.k_aud <= self.candidates <= CANDIDATES_MAX:
+            raise ValueError(
+                f"candidates must be from k_aud to {CANDIDATES_MAX}, got {self.candidates}"
+            )
         if not 0 <= self.draw_ppm <= ONE_PPM:
             raise ValueError(f"draw_ppm must be from 0 to {ONE_PPM}, got {self.draw_ppm}")
         if not 0 < self.decay_q32 < LAMBDA_ONE:
             raise ValueError(f"decay_q32 must be inside (0, 2**32), got {self.decay_q32}")
         if min(astuple(self)) < 0 or min(self.period_ms, self.rounds_per_epoch) < 1:
             raise ValueError("parameters must not be negative, periods and epochs not empty")
+        if self.design_effect < 1:
+            raise ValueError("design_effect must be positive, got 0")
+        if self.rounds_per_epoch > EPOCH_ROUNDS_MAX or self.batch_bytes_max > BATCH_BYTES_MAX:
+            raise ValueError(
+                f"an epoch has at most {EPOCH_ROUNDS_MAX} rounds, and its largest batch at most"
+                f" {BATCH_BYTES_MAX} bytes, got {self.rounds_per_epoch} and {self.batch_bytes_max}"
+            )
 
     @property
     def epoch_ms(self) -> int:
         """Length of an epoch in milliseconds."""
         return self.period_ms * self.rounds_per_epoch
+
+    @property
+    def batch_bytes_max(self) -> int:
+        """Bound on a valid batch: every candidate a row, every round drawn, and all the rest."""
+        return 256 + self.candidates * (48 + self.rounds_per_epoch)
 
 
 MINIMAL = Params(

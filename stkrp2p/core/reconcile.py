@@ -10,6 +10,7 @@ is judged as if it had been gossiped. The messages are specified in `protocols/s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -30,6 +31,7 @@ from stkrp2p.core.wire import (
     Message,
     Uint,
     decode,
+    encode,
 )
 
 SYNC_PROTOCOL = "/stkr/sync/1"
@@ -45,8 +47,17 @@ FRAMES_MAX = 1024
 FRAMES_BYTES_MAX = 768 * 1024
 """Most bytes of batches in one answer; the rest comes with the next question."""
 
+FRAME_BYTES_MIN = 192
+"""No batch is shorter: its body has four hashes, and its envelope a signature."""
+
 WANTED_MAX = 1024
 """Most members named in one answer as lacking."""
+
+INDEX_BYTES = 4
+"""A member's index in `Delta.wanted`, big-endian."""
+
+DIFFERING_MAX = 128
+"""Most chunks named in one answer as differing."""
 
 ROUNDS_MAX = 512
 """Most beacon rounds in one answer."""
@@ -54,10 +65,23 @@ ROUNDS_MAX = 512
 SCORES_MAX = 4096
 """Most scores in one answer."""
 
+SCORE_BYTES_MIN = 52
+SCORE_BYTES_MAX = 172
+"""Shortest and longest encoded score: a node id and 15 integers."""
+
 RECORDS_MAX = 512
 """Most address records in one answer."""
 
-Frame = Annotated[bytes, msgspec.Meta(max_length=FRAME_BYTES_MAX)]
+RECORD_BYTES_MIN = 103
+RECORD_BYTES_MAX = 1200
+"""Shortest and longest encoded address record."""
+
+ADDRESSES_MAX = 4
+"""Most addresses of one node."""
+
+ADDRESS_BYTES_MAX = 256
+
+Frame = Annotated[bytes, msgspec.Meta(min_length=FRAME_BYTES_MIN, max_length=FRAME_BYTES_MAX)]
 Frames = Annotated[tuple[Frame, ...], msgspec.Meta(max_length=FRAMES_MAX)]
 Ids = Annotated[tuple[Bytes32, ...], msgspec.Meta(max_length=2 * CHUNK_MEMBERS)]
 Bitmap = Annotated[bytes, msgspec.Meta(max_length=NODES_MAX // 8)]
@@ -174,10 +198,10 @@ class Delta(Message, frozen=True):
     frames: Frames
     """Batches the asking side lacks."""
 
-    wanted: Annotated[tuple[Uint, ...], msgspec.Meta(max_length=WANTED_MAX)]
-    """Roster indices whose batches the answering side lacks."""
+    wanted: Annotated[bytes, msgspec.Meta(max_length=WANTED_MAX * INDEX_BYTES)]
+    """Roster indices whose batches the answering side lacks, 4 bytes each, big-endian."""
 
-    differing: Annotated[tuple[Uint, ...], msgspec.Meta(max_length=NODES_MAX // CHUNK_MEMBERS)]
+    differing: Annotated[tuple[Uint, ...], msgspec.Meta(max_length=DIFFERING_MAX)]
     """Chunks that hold the same members' batches with another fingerprint."""
 
     is_more: bool
@@ -213,7 +237,14 @@ class ScoreList(Message, frozen=True):
     """Answer to `AskScores`."""
 
     total: Uint
-    scores: Annotated[tuple[Score, ...], msgspec.Meta(max_length=SCORES_MAX)]
+    scores: Annotated[
+        tuple[
+            Annotated[bytes, msgspec.Meta(min_length=SCORE_BYTES_MIN, max_length=SCORE_BYTES_MAX)],
+            ...,
+        ],
+        msgspec.Meta(max_length=SCORES_MAX),
+    ]
+    """Each an encoded `Score`, so that a page is read without making all of them at once."""
 
 
 class ReceiptProof(Message, frozen=True):
@@ -236,7 +267,8 @@ class AddressRecord(Message, frozen=True):
     node: Bytes32
     sequence: Uint
     addresses: Annotated[
-        tuple[Annotated[str, msgspec.Meta(max_length=256)], ...], msgspec.Meta(max_length=8)
+        tuple[Annotated[str, msgspec.Meta(max_length=ADDRESS_BYTES_MAX)], ...],
+        msgspec.Meta(max_length=ADDRESSES_MAX),
     ]
     signature: Bytes64
 
@@ -244,7 +276,45 @@ class AddressRecord(Message, frozen=True):
 class RecordList(Message, frozen=True):
     """Answer to `AskRecords`."""
 
-    records: Annotated[tuple[AddressRecord, ...], msgspec.Meta(max_length=RECORDS_MAX)]
+    records: Annotated[
+        tuple[
+            Annotated[
+                bytes, msgspec.Meta(min_length=RECORD_BYTES_MIN, max_length=RECORD_BYTES_MAX)
+            ],
+            ...,
+        ],
+        msgspec.Meta(max_length=RECORDS_MAX),
+    ]
+    """Each an encoded `AddressRecord`: a wrong one spoils none of the others."""
+
+
+def score_list(scores: Sequence[Score], first: int) -> ScoreList:
+    """Return the page of a score table that begins at an index."""
+    page = scores[first : first + SCORES_MAX]
+    return ScoreList(total=len(scores), scores=tuple([encode(s) for s in page]))
+
+
+def read_scores(page: ScoreList) -> list[Score]:
+    """Return the scores of a page.
+
+    Raises:
+        ProtocolError: `malformed`, `not-canonical`: one of them is no score.
+    """
+    return [decode(raw, Score) for raw in page.scores]
+
+
+def record_list(records: Sequence[AddressRecord]) -> RecordList:
+    """Return the first `RECORDS_MAX` of the records as an answer."""
+    return RecordList(records=tuple([encode(r) for r in records[:RECORDS_MAX]]))
+
+
+def read_records(answer: RecordList) -> list[AddressRecord]:
+    """Return the records of an answer, without those that are no record."""
+    readable = []
+    for raw in answer.records:
+        with suppress(ProtocolError):
+            readable.append(decode(raw, AddressRecord))
+    return readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +358,7 @@ def flags_of(bitmap: bytes, size: int) -> list[bool]:
     bits = int.from_bytes(bitmap, "little")
     if len(bitmap) != (size + 7) // 8 or bits >> size:
         raise ProtocolError("bad-bitmap")
-    return [bool(bits >> i & 1) for i in range(size)]
+    return [digit == "1" for digit in reversed(f"{bits:0{size}b}")] if size else []
 
 
 def chunk_ids(evidence: Evidence, roster: Roster, chunk: int) -> tuple[Digest, ...]:
@@ -325,14 +395,17 @@ def answer_have(evidence: Evidence, roster: Roster, have: Have) -> Delta:
     if len(theirs.fingerprints) != len(ours.fingerprints):
         raise ProtocolError("bad-bitmap", "fingerprints")
     frames, is_more = _frames_lacking(evidence, roster, theirs)
-    wanted = [i for i in range(len(roster)) if theirs.has(i) and not ours.has(i)]
-    differing = tuple(
+    wanted = [i for i in range(len(roster)) if theirs.has(i) and not ours.has(i)][:WANTED_MAX]
+    differing = [
         c
         for c in range(ours.chunks)
         if ours.bits(c) == theirs.bits(c) and ours.fingerprint(c) != theirs.fingerprint(c)
-    )
+    ]
     return Delta(
-        frames=frames, wanted=tuple(wanted[:WANTED_MAX]), differing=differing, is_more=is_more
+        frames=frames,
+        wanted=b"".join([i.to_bytes(INDEX_BYTES, "big") for i in wanted]),
+        differing=tuple(differing[:DIFFERING_MAX]),
+        is_more=is_more,
     )
 
 
@@ -351,8 +424,16 @@ def _frames_lacking(
 
 
 def frames_wanted(evidence: Evidence, roster: Roster, delta: Delta) -> tuple[bytes, ...]:
-    """Return the batches to give after a `Delta`; indices outside the roster are passed over."""
-    nodes = [roster.members[i].node for i in delta.wanted if i < len(roster)]
+    """Return the batches to give after a `Delta`; indices outside the roster are passed over.
+
+    Raises:
+        ProtocolError: `bad-indices`: the last one is cut short.
+    """
+    if len(delta.wanted) % INDEX_BYTES:
+        raise ProtocolError("bad-indices")
+    starts = range(0, len(delta.wanted), INDEX_BYTES)
+    wanted = (int.from_bytes(delta.wanted[s : s + INDEX_BYTES], "big") for s in starts)
+    nodes = [roster.members[i].node for i in wanted if i < len(roster)]
     frames = [b.frame for node in nodes for b in evidence.of(node)]
     return tuple(frames[:FRAMES_MAX])
 

@@ -25,12 +25,14 @@ VERSION = "score/1"
 
 Q16 = 1 << 16
 
+_UNDECIDED, _UP, _DOWN = (bytes([v]) for v in Verdict)
+
 
 class State(IntEnum):
     """A member's standing (R61)."""
 
     VETTING = 0
-    """Too young to be judged."""
+    """Too young to count as active."""
 
     ACTIVE = 1
 
@@ -129,10 +131,10 @@ def fold(old: Score, verdicts: bytes, delivered: int, assigned: int, params: Par
         assigned: Observations it owed.
         params: The preset.
     """
-    ups = verdicts.count(Verdict.UP)
-    decided = verdicts.replace(b"\0", b"")
-    runs = bytes([old.last_verdict or Verdict.UP]) + decided
-    outages = old.outages + runs.count(bytes([Verdict.UP, Verdict.DOWN]))
+    ups = verdicts.count(_UP)
+    decided = verdicts.replace(_UNDECIDED, b"")
+    before = _DOWN if old.last_verdict == Verdict.DOWN else _UP
+    outages = old.outages + (before + decided).count(_UP + _DOWN)
     s = decayed(old.s, params) + ups * Q16
     n = decayed(old.n, params) + len(decided) * Q16
     duty_s = decayed(old.duty_s, params) + delivered * Q16

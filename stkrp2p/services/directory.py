@@ -13,7 +13,14 @@ import structlog
 import trio
 
 from stkrp2p.core.crypto import RECORD_TAG, is_signed_by, sign
-from stkrp2p.core.reconcile import RECORDS_MAX, SYNC_PROTOCOL, AddressRecord, AskRecords, RecordList
+from stkrp2p.core.reconcile import (
+    SYNC_PROTOCOL,
+    AddressRecord,
+    AskRecords,
+    RecordList,
+    read_records,
+    record_list,
+)
 from stkrp2p.core.roster import read_profile
 from stkrp2p.core.types import Epoch, NetworkId, NodeId, ProtocolError
 from stkrp2p.core.wire import ANSWER_BYTES_MAX, decode, encode
@@ -60,8 +67,7 @@ class Directory:
 
     def records(self) -> RecordList:
         """Return what is handed to peers: at most `RECORDS_MAX`, sorted by node."""
-        kept = sorted(self._records.values(), key=lambda r: r.node)[:RECORDS_MAX]
-        return RecordList(records=tuple(kept))
+        return record_list(sorted(self._records.values(), key=lambda r: r.node))
 
     def take(self, record: AddressRecord) -> bool:
         """Keep a record that is newer, of a registered node, and signed; tell whether it was."""
@@ -120,7 +126,7 @@ async def _exchange(directory: Directory, node: NodeId) -> None:
             answer_bytes_max=ANSWER_BYTES_MAX,
         )
         if raw:
-            for record in decode(raw, RecordList, bytes_max=ANSWER_BYTES_MAX).records:
+            for record in read_records(decode(raw, RecordList, bytes_max=ANSWER_BYTES_MAX)):
                 directory.take(record)
     except (Unreachable, ProtocolError) as error:
         log.debug("no records from peer", peer=node.hex()[:8], error=str(error))

@@ -22,7 +22,6 @@ from stkrp2p.core.reconcile import (
     CHUNK_MEMBERS,
     FRAMES_BYTES_MAX,
     ROUNDS_MAX,
-    SCORES_MAX,
     SYNC_PROTOCOL,
     AskAnchor,
     AskIds,
@@ -50,6 +49,8 @@ from stkrp2p.core.reconcile import (
     holdings_of,
     ids_to_fetch,
     read_question,
+    read_scores,
+    score_list,
 )
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Digest, Epoch, NodeId, ProtocolError, Round
@@ -147,8 +148,7 @@ class SyncServer:
         scores = await self.store.scores(Epoch(question.epoch))
         if not scores:
             return None
-        page = scores[question.first : question.first + SCORES_MAX]
-        return ScoreList(total=len(scores), scores=page)
+        return score_list(scores, question.first)
 
     async def _proof(self, question: AskProof) -> ScoreProof | None:
         scores = await self.store.scores(Epoch(question.epoch))
@@ -319,7 +319,7 @@ class SyncClient:
             if not raw:
                 return []
             page = decode(raw, ScoreList, bytes_max=ANSWER_BYTES_MAX)
-            scores += page.scores
+            scores += read_scores(page)
             if not page.scores or len(scores) >= page.total:
                 return scores
 
