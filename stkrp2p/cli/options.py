@@ -80,8 +80,13 @@ class NodeCommand(click.Command):
     def invoke(self, ctx: click.Context) -> object:
         """Load the settings and call the function with them."""
         flags = {key: ctx.params.pop(key) for key in self.settings}
-        ctx.params["loaded"] = load(ctx.params.pop("config_path"), flags)
-        return super().invoke(ctx)
+        loaded = load(ctx.params.pop("config_path"), flags)
+        ctx.params["loaded"] = loaded
+        try:
+            return super().invoke(ctx)
+        except Failure as failure:
+            _point_at(failure, loaded)
+            raise
 
 
 class AllSettingsCommand(NodeCommand):
@@ -106,6 +111,13 @@ class ReadingCommand(NodeCommand):
         except Failure as failure:
             failure.is_json = bool(ctx.params["as_json"])
             raise
+
+
+def _point_at(failure: Failure, loaded: Loaded) -> None:
+    """Make the next command of a failure one for the same node."""
+    command = failure.hint.removeprefix("stkrp2p ")
+    if command != failure.hint and "--" not in command:
+        failure.hint = again(loaded, command)
 
 
 def load(config_path: Path | None, flags: Mapping[str, object]) -> Loaded:

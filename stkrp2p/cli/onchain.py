@@ -1,0 +1,70 @@
+"""Talking to Ethereum from a command; importing web3 takes over a second, so only where needed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+
+from stkrp2p.cli.errors import Exit, Failure
+from stkrp2p.ports import ChainUnavailable
+
+if TYPE_CHECKING:
+    from stkrp2p.adapters.chain import Web3Chain
+    from stkrp2p.config import NetworkFile, NodeConfig
+
+T = TypeVar("T")
+
+
+def need_rpc(config: NodeConfig) -> None:
+    """Refuse to go on without an Ethereum endpoint.
+
+    Raises:
+        Failure: None is configured.
+    """
+    if not config.rpc:
+        raise Failure(
+            "no Ethereum endpoint is set",
+            why='the setting "rpc" is empty',
+            hint="set rpc in the configuration file, or STKRP2P_RPC=URL",
+            code=Exit.USAGE,
+        )
+
+
+def ask_chain(
+    config: NodeConfig,
+    network: NetworkFile,
+    work: Callable[[Web3Chain], Awaitable[T]],
+    *,
+    account_key: bytes | None = None,
+) -> T:
+    """Return what `work` learns or does through the configured endpoints.
+
+    Raises:
+        Failure: None is configured, none works, or the contract refuses what was sent.
+    """
+    from stkrp2p.adapters.chain import Rejected, Web3Chain  # noqa: PLC0415
+
+    need_rpc(config)
+
+    async def run() -> T:
+        chain = Web3Chain(
+            network.genesis,
+            config.rpc,
+            account_key=account_key,
+            deploy_block=network.deploy_block,
+        )
+        return await work(chain)
+
+    try:
+        return trio.run(run)
+    except Rejected as error:
+        raise Failure("the contract refuses", why=str(error)) from error
+    except ChainUnavailable as error:
+        raise Failure(
+            "Ethereum cannot be asked",
+            why=str(error),
+            hint="stkrp2p doctor",
+            code=Exit.NOT_RUNNING,
+        ) from error
