@@ -45,6 +45,8 @@ FLAKY_S = 5.0
 STOP_S_MAX = 6.0
 """Time nodes have to end by themselves before they are killed."""
 
+LOG_CHARS_SHOWN = 800
+
 _FIRST_HOST = 10
 """Nodes live on 127.0.0.10 and up."""
 
@@ -102,9 +104,19 @@ class Cluster:
         """Send a signal to a node's process."""
         manifest.kill(member.entry.pid, how)
 
-    def failed(self) -> list[str]:
-        """Return the names of processes that ended although nobody stopped them."""
-        return [name for name, p in self.processes.items() if p.poll() not in {None, -9}]
+    def check(self) -> None:
+        """Make sure that everything runs that should.
+
+        Raises:
+            ClusterFailed: A process ended by itself; the message has the end of its log.
+        """
+        for name, process in self.processes.items():
+            if process.poll() in {None, -signal.SIGKILL}:
+                continue
+            entry = next((m.entry for m in self.members if m.entry.name == name), None)
+            log = Path(entry.log) if entry else self.folder / f"{name}.log"
+            end = log.read_text(errors="replace")[-LOG_CHARS_SHOWN:]
+            raise ClusterFailed(f"{name} ended with code {process.returncode}:\n{end}")
 
 
 def _spawn(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:

@@ -114,10 +114,14 @@ async def watch(cluster: Cluster, console: Console) -> None:
     """Show the table until the plan's epochs are folded by the council, or it takes too long.
 
     Without a terminal, one line an epoch is printed instead.
+
+    Raises:
+        ClusterFailed: A process ended that should run.
     """
     last_line = -1
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while True:
+            cluster.check()
             answers = await ask_all(cluster.members)
             folded = cast("int", _part(answers.get("node0", {}), "last_folded_epoch") or 0)
             if console.is_terminal:
