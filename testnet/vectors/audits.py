@@ -33,6 +33,7 @@ from stkrp2p.core.crypto import RECORD_TAG, node_id_of, sha256, sign
 from stkrp2p.core.evidence import Evidence
 from stkrp2p.core.reconcile import answer_have, chunk_ids, have_of, holdings_of
 from stkrp2p.core.sample import Sample, answered, check_receipt, sample_of
+from stkrp2p.core.score import Score
 from stkrp2p.core.types import Digest, Epoch, NodeId, Outcome, Round
 from stkrp2p.core.wire import FRAME_BYTES_MAX, Message, encode
 from testnet.vectors.form import Json, fields, plain, reason_of
@@ -521,7 +522,9 @@ def _sync_messages(batches: dict[str, Batch]) -> list[Message]:
     )
     return [
         reconcile.Have(network=net, epoch=epoch, bitmap=b"\x05\x01", fingerprints=bytes(16)),
-        reconcile.Delta(frames=frames, wanted=(1, 5), differing=(0,), is_more=False),
+        reconcile.Delta(
+            frames=frames, wanted=bytes([0, 0, 0, 1, 0, 0, 1, 5]), differing=(0,), is_more=False
+        ),
         reconcile.Give(network=net, epoch=epoch, frames=frames),
         reconcile.Taken(count=2),
         reconcile.AskIds(network=net, epoch=epoch, chunk=0),
@@ -534,10 +537,11 @@ def _sync_messages(batches: dict[str, Batch]) -> list[Message]:
         ),
         reconcile.AskAnchor(network=net, epoch=epoch),
         reconcile.AskScores(network=net, epoch=epoch, first=4096),
+        reconcile.score_list([Score(node=node, nonce=3, s=2**40, n=2**40)], 0),
         reconcile.AskReceipt(network=net, epoch=epoch, target=node, round=1004),
         reconcile.AskRecords(network=net),
         record,
-        reconcile.RecordList(records=(record,)),
+        reconcile.record_list([record]),
         reconcile.AskProof(network=net, epoch=epoch, node=node),
     ]
 
@@ -568,7 +572,7 @@ def _delta(
         "asking": list(asking),
         "answering": list(answering),
         "delta": encode(delta).hex(),
-        "wanted": list(delta.wanted),
+        "wanted": delta.wanted.hex(),
         "differing": list(delta.differing),
     }
 

@@ -137,7 +137,7 @@ def _messages() -> list[Message]:
         Profile(version=1, workload="é" * 128, addresses=()),
         Question(version=1, network=bytes(32), round=2**33, round_signature=b"\x01" * 48),
         Answer(version=1, status=2, report=b"disk full", signature=b"\x02" * 64),
-        Delta(frames=(b"\x00" * 300,), wanted=(0, 200, 70_000), differing=(), is_more=True),
+        Delta(frames=(b"\x00" * 300,), wanted=bytes(8), differing=(0, 200), is_more=True),
         Score(node=b"\x03" * 32, nonce=1, s=2**40, reliability_ppm=999_999),
     ]
 

@@ -50,6 +50,11 @@ def table(text: str) -> list[list[str]]:
     return rows
 
 
+WORKLOADS = [
+    importlib.import_module(f"stkrp2p.adapters.workloads.{m}") for m in ("ethereum", "service")
+]
+
+
 def constants(name: str) -> list[object]:
     return [vars(module)[name] for module in CORE if name in vars(module)]
 
@@ -89,7 +94,7 @@ def test_the_text_names_every_limit_of_the_core() -> None:
         name
         for module in CORE
         for name, value in vars(module).items()
-        if name.endswith("_MAX") and not name.startswith("_") and isinstance(value, int)
+        if name.endswith(("_MAX", "_MIN")) and not name.startswith("_") and isinstance(value, int)
     }
     assert limits <= named
 
@@ -138,28 +143,36 @@ def messages_in_text() -> dict[str, tuple[str, list[tuple[str, str]]]]:
 def messages_in_code() -> dict[str, type[Message]]:
     return {
         name: value
-        for module in CORE
+        for module in [*CORE, *WORKLOADS]
         for name, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, Message) and value is not Message
     }
 
 
+def span(low: int | None, high: int | None) -> str:
+    if low == high:
+        return f"[{high}]"
+    return f"[{low or ''}..{high}]"
+
+
 def word_for(kind: mi.Type) -> str:
     """Return how the text calls a type."""
     match kind:
-        case mi.IntType(ge=0, le=le):
-            return "uint" if le == INTEGER_MAX else f"0..{le}"
+        case mi.IntType(ge=low, le=high):
+            found = "uint" if (low, high) == (0, INTEGER_MAX) else f"{low}..{high}"
         case mi.BytesType(min_length=low, max_length=high):
-            return f"bytes[{high}]" if low == high else f"bytes[..{high}]"
+            found = f"bytes{span(low, high)}"
         case mi.StrType(max_length=high):
-            return f"text[..{high}]"
+            found = f"text{span(0, high)}"
         case mi.BoolType():
-            return "bool"
+            found = "bool"
         case mi.VarTupleType(item_type=item, max_length=high):
-            return f"list[..{high}] of {word_for(item)}"
+            found = f"list{span(0, high)} of {word_for(item)}"
         case mi.StructType(cls=cls):
-            return cls.__name__
-    raise AssertionError(f"the text has no word for {kind}")
+            found = cls.__name__
+        case _:
+            raise AssertionError(f"the text has no word for {kind}")
+    return found
 
 
 def test_the_text_describes_every_message_and_no_other() -> None:
