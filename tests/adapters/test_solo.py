@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -365,3 +366,32 @@ def test_the_process_says_why_it_cannot_serve(tmp_path: Path, fault: str) -> Non
     }
     assert why[fault] in said
     assert "Traceback" not in said
+
+
+# ---------------------------------------------------------------------------- drand's own client
+
+JS = Path(__file__).parent / "js-drand"
+
+
+@pytest.mark.skipif(
+    not (JS / "node_modules" / "drand-client").exists() or shutil.which("node") is None,
+    reason="drand's JavaScript client is not installed (npm ci in tests/adapters/js-drand)",
+)
+async def test_drands_own_client_verifies_what_the_solo_beacon_serves() -> None:
+    clock = SystemClock()
+    beacon = beacon_of(genesis_ms=clock.unix_ms() // 1000 * 1000 - 60_000)
+    async with serving(ShiftedClock(0), beacon) as client:
+        info = (await client.get("/info")).json()
+        following = beacon.last_due(clock.unix_ms()) + 1
+        command = ["node", str(JS / "follow.mjs"), str(client.base_url), info["hash"]]
+        command += [info["public_key"], str(following)]
+        with trio.fail_after(90):
+            done = await trio.run_process(command, capture_stdout=True)
+        told = json.loads(done.stdout)
+        assert [r["round"] for r in told["rounds"]] == [1, 2, following]
+        for known in told["rounds"]:
+            ours = (await client.get(f"/public/{known['round']}")).json()
+            assert known["randomness"] == ours["randomness"]
+        assert following <= told["latest"] <= told["roundNow"]
+        assert told["roundNow"] <= beacon.last_due(clock.unix_ms())
+        assert told["refusesAnotherChain"] is True
