@@ -27,7 +27,8 @@ from stkrp2p.core.roster import roster_of
 from stkrp2p.core.types import Epoch, NodeId, ProtocolError, Round
 from stkrp2p.core.wire import encode
 from stkrp2p.ports import RegistrySnapshot, StoredEpoch
-from stkrp2p.services.ledger import MissingBatches, build_view, included_batches
+from stkrp2p.services.ledger import MissingBatches, included_batches
+from stkrp2p.services.views import build_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from stkrp2p.adapters.keys import (
 )
 from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.cli.errors import Exit, key_failures
-from stkrp2p.cli.options import ReadingCommand
+from stkrp2p.cli.options import DefaultGroup, ReadingCommand
 from stkrp2p.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -46,21 +46,21 @@ class KeyFact:
     """What is wrong with the file, empty if nothing."""
 
 
-@click.group("keys", invoke_without_command=True, cls=click.Group)
-@click.pass_context
-def command(ctx: click.Context) -> None:
+@click.group("keys", cls=DefaultGroup)
+def command() -> None:
     """Show the keys' public halves, or make new ones.
 
-    Without a subcommand: `stkrp2p keys show`.
+    Without a subcommand it is `stkrp2p keys show`, with its options.
     """
-    if ctx.invoked_subcommand is None:
-        show.main(args=[], prog_name="stkrp2p keys show", standalone_mode=False)
 
 
 @command.command("show", cls=ReadingCommand)
 @click.pass_context
 def show(ctx: click.Context, *, loaded: Loaded, as_json: bool) -> None:
-    """Show each key's file, mode and public half; exits with 4 if one is not safe to use."""
+    """Show each key's file, mode and public half.
+
+    Exits with 4 if one is not safe to use, with 1 if one is missing.
+    """
     found = key_facts(loaded.config)
     if as_json:
         print_json("keys/1", {"keys": [asdict(k) for k in found]})
@@ -68,8 +68,10 @@ def show(ctx: click.Context, *, loaded: Loaded, as_json: bool) -> None:
         for key in found:
             click.echo(f"{key.kind:<8} {key.mode or '-':<5} {key.path}")
             click.echo(f"         {key.public or key.trouble}")
-    if any(key.trouble for key in found):
+    if any(key.trouble and key.mode for key in found):
         ctx.exit(Exit.UNSAFE)
+    if any(key.trouble for key in found):
+        ctx.exit(Exit.FAILED)
 
 
 def key_facts(config: NodeConfig) -> list[KeyFact]:
@@ -106,9 +108,9 @@ def _fact(kind: str, path: Path, read: Callable[[Path], str]) -> KeyFact:
     help="For an account: encrypt it with the password in this file (mode 0600).",
 )
 def new(*, kind: str, path: Path, password_file: Path | None) -> None:
-    """Make a key in a new file of mode 0600; never replaces one.
+    """Make a key in a new file (mode 0600).
 
-    An account without a password file is kept in plain hex: for development only.
+    Never replaces one. An account without a password file is kept in plain hex: for development only.
     """
     with key_failures():
         click.echo(f"made {path}: {_create(kind, path, password_file)}")

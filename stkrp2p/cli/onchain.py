@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_RULES = {
+    "AlreadyRegistered": "the node is registered already; it is seen once its block is final",
+}
+"""What refusals mean that say too little by themselves."""
+
 
 def need_rpc(config: NodeConfig) -> None:
     """Refuse to go on without an Ethereum endpoint.
@@ -60,7 +65,8 @@ def ask_chain(
     try:
         return trio.run(run)
     except Rejected as error:
-        raise Failure("the contract refuses", why=str(error)) from error
+        why = _RULES.get(error.rule, "")
+        raise Failure("the contract refuses", why=why or str(error)) from error
     except ChainUnavailable as error:
         raise Failure(
             "Ethereum cannot be asked",

@@ -113,6 +113,15 @@ class ReadingCommand(NodeCommand):
             raise
 
 
+class DefaultGroup(click.Group):
+    """A group that is its command `show` unless another one is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `show` in front of arguments that name no command."""
+        is_other = bool(args) and (not args[0].startswith("-") or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if is_other else ["show", *args])
+
+
 def _point_at(failure: Failure, loaded: Loaded) -> None:
     """Make the next command of a failure one for the same node."""
     command = failure.hint.removeprefix("stkrp2p ")

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from stkrp2p.config import Loaded
 
 
-class _Peer(msgspec.Struct, frozen=True):
+class Peer(msgspec.Struct, frozen=True):
+    """One connected peer, as the running node tells it."""
+
     node: str
     address: str
     is_inbound: bool
@@ -26,8 +28,10 @@ class _Peer(msgspec.Struct, frozen=True):
     connected_s: int
 
 
-class _Peers(msgspec.Struct, frozen=True):
-    peers: list[_Peer]
+class Peers(msgspec.Struct, frozen=True):
+    """The answer to the command `peers`."""
+
+    peers: list[Peer]
 
 
 @click.command("peers", cls=ReadingCommand)
@@ -38,7 +42,7 @@ def command(*, loaded: Loaded, as_json: bool) -> None:
     """
     answer = ask_node(loaded.config, "peers")
     try:
-        peers = msgspec.convert(answer, _Peers).peers
+        peers = msgspec.convert(answer, Peers).peers
     except msgspec.ValidationError as error:
         raise Failure(
             "the node's answer is not understood",

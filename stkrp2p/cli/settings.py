@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stkrp2p.cli.errors import config_failures
-from stkrp2p.cli.options import ReadingCommand
+from stkrp2p.cli.options import DefaultGroup, ReadingCommand
 from stkrp2p.cli.output import columns, facts, print_json
 from stkrp2p.config import config_schema, read_network
 from stkrp2p.config.settings import KEYS
@@ -17,15 +17,21 @@ if TYPE_CHECKING:
     from stkrp2p.config import Loaded
 
 
-@click.group("config")
+@click.group("config", cls=DefaultGroup)
 def command() -> None:
-    """Show, check or describe the settings."""
+    """Show, check or describe the settings.
+
+    Without a subcommand it is `stkrp2p config show`, with its options.
+    """
 
 
 @command.command("show", cls=ReadingCommand)
 @click.option("--origin", is_flag=True, help="Say where each value comes from.")
 def show(*, loaded: Loaded, origin: bool, as_json: bool) -> None:
-    """Show the settings that hold: flags, then STKRP2P_*, then the file, then defaults."""
+    """Show the settings that hold.
+
+    A flag wins over STKRP2P_*, that over the file, that over the default.
+    """
     values = {key: _plain(getattr(loaded.config, key)) for key in KEYS}
     if as_json:
         file = None if loaded.path is None else str(loaded.path)
@@ -43,7 +49,10 @@ def show(*, loaded: Loaded, origin: bool, as_json: bool) -> None:
 
 @command.command("check", cls=ReadingCommand)
 def check(*, loaded: Loaded, as_json: bool) -> None:
-    """Check the settings and the network file; exits with 2 if something is wrong."""
+    """Check the settings and the network file.
+
+    Exits with 2 if something is wrong.
+    """
     with config_failures():
         network = read_network(loaded.config.network)
     name, network_id = network.genesis.name, network.genesis.network_id.hex()
