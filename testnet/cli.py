@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import sys
 import time
 from functools import partial
@@ -179,19 +178,12 @@ def status(run: str | None, *, as_json: bool) -> None:
 @click.option("--delete", is_flag=True, help="Delete the run's folder too.")
 def down(run: str | None, *, delete: bool) -> None:
     """End every process of a run."""
-    from testnet.manifest import is_alive, kill, load  # noqa: PLC0415
+    from testnet.cluster import stop  # noqa: PLC0415
+    from testnet.manifest import load  # noqa: PLC0415
 
     folder = _run_folder(run)
-    pids = load(folder).pids()
-    for pid in pids.values():
-        kill(pid, signal.SIGCONT)
-        kill(pid, signal.SIGTERM)
-    for _ in range(60):
-        if not any(map(is_alive, pids.values())):
-            break
-        time.sleep(0.1)
-    for pid in pids.values():
-        kill(pid)
+    pids = list(load(folder).pids().values())
+    stop(pids)
     if delete:
         shutil.rmtree(folder)
     click.echo(f"{len(pids)} processes ended{', folder deleted' if delete else ''}")

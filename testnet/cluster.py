@@ -6,12 +6,14 @@ HTTP API, every node is a process of its own with its own keys, store and libp2p
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +48,7 @@ STOP_S_MAX = 6.0
 """Time nodes have to end by themselves before they are killed."""
 
 LOG_CHARS_SHOWN = 800
+STOP_POLL_S = 0.05
 
 _FIRST_HOST = 10
 """Nodes live on 127.0.0.10 and up."""
@@ -91,13 +94,14 @@ class Cluster:
     """Reads the contracts for the verdict."""
 
     processes: dict[str, subprocess.Popen[bytes]]
+    """Everything that is no node."""
+
+    spawner: Spawner
 
     def start_node(self, member: Member) -> None:
         """Start a node's process, or start it again."""
         entry = member.entry
-        command = [sys.executable, "-m", "stkrp2p", "run", "--config", entry.config]
-        self.processes[entry.name] = process = _spawn(command, Path(entry.log))
-        entry.pid = process.pid
+        entry.pid = self.spawner.spawn(["run", "--config", entry.config], Path(entry.log))
         self.manifest.save()
 
     def signal_node(self, member: Member, how: signal.Signals) -> None:
@@ -110,13 +114,53 @@ class Cluster:
         Raises:
             ClusterFailed: A process ended by itself; the message has the end of its log.
         """
-        for name, process in self.processes.items():
-            if process.poll() in {None, -signal.SIGKILL}:
-                continue
-            entry = next((m.entry for m in self.members if m.entry.name == name), None)
-            log = Path(entry.log) if entry else self.folder / f"{name}.log"
+        ended = [(n, self.folder / f"{n}.log") for n, p in self.processes.items() if p.poll()]
+        ended += [
+            (m.entry.name, Path(m.entry.log))
+            for m in self.members
+            if m.entry.role is not Role.DOWN and not manifest.is_alive(m.entry.pid)
+        ]
+        for name, log in ended:
             end = log.read_text(errors="replace")[-LOG_CHARS_SHOWN:]
-            raise ClusterFailed(f"{name} ended with code {process.returncode}:\n{end}")
+            raise ClusterFailed(f"{name} ended by itself; the end of its log:\n{end}")
+
+
+class Spawner:
+    """The process that forks nodes; see `testnet.spawner`."""
+
+    def __init__(self, log: Path) -> None:
+        """Start it; it imports what nodes need while the rest is being set up."""
+        with log.open("ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "testnet.spawner"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+                text=True,
+                bufsize=1,
+            )
+        self._log = log
+        self._is_ready = False
+
+    def spawn(self, arguments: Sequence[str], log: Path) -> int:
+        """Start a node; return its pid.
+
+        Raises:
+            ClusterFailed: The spawner ended.
+        """
+        if not self._is_ready:
+            self._is_ready = self._line() == "ready"
+        order = json.dumps({"arguments": list(arguments), "log": str(log)})
+        if self.process.stdin is not None:
+            self.process.stdin.write(order + "\n")
+        return int(self._line())
+
+    def _line(self) -> str:
+        line = self.process.stdout.readline() if self.process.stdout is not None else ""
+        if not line:
+            raise ClusterFailed(f"the spawner ended; see {self._log}")
+        return line.strip()
 
 
 def _spawn(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
@@ -258,85 +302,125 @@ async def running(
     processes: dict[str, subprocess.Popen[bytes]] = {}
     node = anvil.start(anvil.Options(block_time_s=1), log_path=folder / "anvil.log")
     processes["anvil"] = node.process
-    cluster = None
+    spawner = Spawner(folder / "spawner.log")
+    members: list[Member] = []
+    is_built = False
     try:
-        cluster = await _build(plan, folder, say, node.url, processes)
+        build = _Build(plan, folder, say, node.url, processes, spawner, members)
+        cluster = await build.cluster()
+        is_built = True
         yield cluster
     finally:
-        if not keep or cluster is None:
-            stop(processes)
+        spawner.process.kill()
+        spawner.process.wait()
+        if not keep or not is_built:
+            stop([*(m.entry.pid for m in members if m.entry.pid), *_pids(processes)])
+            for process in processes.values():
+                process.wait()
 
 
-async def _build(
-    plan: Plan,
-    folder: Path,
-    say: Callable[[str], None],
-    rpc: str,
-    processes: dict[str, subprocess.Popen[bytes]],
-) -> Cluster:
-    clock = SystemClock()
-    council_path, beacon_path = folder / "council.key", folder / "beacon.key"
-    council, beacon_key = create_bls_key(council_path), create_bls_key(beacon_path)
-    start_ms = (clock.unix_ms() // 1000 + 1 + plan.start_lead_s) * 1000
-    beacon = Beacon(
-        public_key=beacon_key.public_key,
-        genesis_ms=UnixMs(start_ms),
-        period_ms=MINIMAL.period_ms,
-    )
-    say(f"chain      anvil at {rpc}")
-    deployer = create_account_key(folder / "deployer.key")
-    await _fund(rpc, [deployer.address])
-    deployed = await deploy(
-        rpc,
-        deployer.secret.reveal(),
-        DeployPlan(
-            name=f"local-{folder.name}",
+def _pids(processes: Mapping[str, subprocess.Popen[bytes]]) -> list[int]:
+    return [p.pid for p in processes.values()]
+
+
+@dataclass(slots=True)
+class _Build:
+    """The steps from nothing to a running network."""
+
+    plan: Plan
+    folder: Path
+    say: Callable[[str], None]
+    rpc: str
+    processes: dict[str, subprocess.Popen[bytes]]
+    spawner: Spawner
+    members: list[Member]
+
+    async def cluster(self) -> Cluster:
+        """Deploy, register, and start everybody."""
+        self.say(f"chain      anvil at {self.rpc}")
+        beacon_path, council_path = self.folder / "beacon.key", self.folder / "council.key"
+        beacon = self._beacon(create_bls_key(beacon_path).public_key)
+        deployed = await self._deploy(beacon, create_bls_key(council_path).public_key)
+        beacon_url = await self._start_beacon(beacon, beacon_path)
+        self.members += _members(self.plan, self.folder, deployed.genesis.chain_id)
+        network = self.folder / "network.toml"
+        text = dump_network(deployed.genesis, (), deploy_block=deployed.block)
+        await trio.Path(network).write_text(text)
+        for member in self.members:
+            _write_config(
+                member, network=network, rpc=self.rpc, beacon=beacon_url, council=council_path
+            )
+            self._start_service(member)
+        cluster = self._assemble(deployed, network, beacon_url)
+        await _register_all(cluster, deployed)
+        self.say(f"registry   {len(self.members)} nodes registered and staked")
+        for member in self.members:
+            cluster.start_node(member)
+        wait_s = (beacon.genesis_ms - SystemClock().unix_ms()) // 1000
+        counts = f"{self.plan.nodes} full and {self.plan.light} light"
+        self.say(f"nodes      {counts} started, round 1 in {wait_s} s")
+        return cluster
+
+    def _beacon(self, public_key: bytes) -> Beacon:
+        start_s = SystemClock().unix_ms() // 1000 + 1 + self.plan.start_lead_s
+        return Beacon(
+            public_key=public_key,
+            genesis_ms=UnixMs(start_s * 1000),
+            period_ms=MINIMAL.period_ms,
+        )
+
+    async def _deploy(self, beacon: Beacon, council_key: bytes) -> Deployed:
+        deployer = create_account_key(self.folder / "deployer.key")
+        await _fund(self.rpc, [deployer.address])
+        plan = DeployPlan(
+            name=f"local-{self.folder.name}",
             params=MINIMAL,
             beacon=beacon,
             first_round=Round(1),
-            council_key=council.public_key,
-        ),
-    )
-    say(f"contracts  registry 0x{deployed.genesis.registry.hex()}")
-    say(f"           anchor   0x{deployed.genesis.anchor.hex()}")
-    beacon_url = await _start_beacon(beacon, beacon_path, folder, processes)
-    say(f"beacon     solo (one key, local only), drand API at {beacon_url}")
-    members = _members(plan, folder, deployed.genesis.chain_id)
-    network_path = folder / "network.toml"
-    network_path.write_text(dump_network(deployed.genesis, (), deploy_block=deployed.block))
-    for member in members:
-        _write_config(
-            member, network=network_path, rpc=rpc, beacon=beacon_url, council=council_path
+            council_key=council_key,
         )
+        deployed = await deploy(self.rpc, deployer.secret.reveal(), plan)
+        self.say(f"contracts  registry 0x{deployed.genesis.registry.hex()}")
+        self.say(f"           anchor   0x{deployed.genesis.anchor.hex()}")
+        return deployed
+
+    async def _start_beacon(self, beacon: Beacon, key: Path) -> str:
+        port, log = free_port("127.0.0.1"), self.folder / "beacon.log"
+        command = [sys.executable, "-m", "stkrp2p.adapters.solo", "--key", str(key)]
+        command += ["--genesis-ms", str(beacon.genesis_ms), "--period-ms", str(beacon.period_ms)]
+        self.processes["beacon"] = _spawn([*command, "--listen", f"127.0.0.1:{port}"], log)
+        url = f"http://127.0.0.1:{port}"
+        await _until_serving(f"{url}/info", log=log)
+        self.say(f"beacon     solo (one key, local only), drand API at {url}")
+        return url
+
+    def _start_service(self, member: Member) -> None:
         if member.service_port:
             name = f"service-{member.entry.name}"
             command = [sys.executable, "-m", "testnet.service", str(member.service_port)]
-            processes[name] = _spawn([*command, member.host, "127.0.0.1"], folder / f"{name}.log")
-    facts = Manifest(
-        folder=str(folder),
-        network=str(network_path),
-        rpc=rpc,
-        beacon=beacon_url,
-        genesis_ms=start_ms,
-        nodes=[m.entry for m in members],
-        helpers={name: p.pid for name, p in processes.items()},
-    )
-    cluster = Cluster(
-        plan=plan,
-        folder=folder,
-        genesis=deployed.genesis,
-        manifest=facts,
-        members=members,
-        chain=Web3Chain(deployed.genesis, [rpc], deploy_block=deployed.block),
-        processes=processes,
-    )
-    await _register_all(cluster, deployed)
-    say(f"registry   {len(members)} nodes registered and staked")
-    for member in members:
-        cluster.start_node(member)
-    wait_s = (start_ms - clock.unix_ms()) // 1000
-    say(f"nodes      {plan.nodes} full and {plan.light} light started, round 1 in {wait_s} s")
-    return cluster
+            log = self.folder / f"{name}.log"
+            self.processes[name] = _spawn([*command, member.host, "127.0.0.1"], log)
+
+    def _assemble(self, deployed: Deployed, network: Path, beacon_url: str) -> Cluster:
+        facts = Manifest(
+            folder=str(self.folder),
+            network=str(network),
+            rpc=self.rpc,
+            beacon=beacon_url,
+            genesis_ms=deployed.genesis.beacon.genesis_ms,
+            nodes=[m.entry for m in self.members],
+            helpers={name: p.pid for name, p in self.processes.items()},
+        )
+        return Cluster(
+            plan=self.plan,
+            folder=self.folder,
+            genesis=deployed.genesis,
+            manifest=facts,
+            members=self.members,
+            chain=Web3Chain(deployed.genesis, [self.rpc], deploy_block=deployed.block),
+            processes=self.processes,
+            spawner=self.spawner,
+        )
 
 
 async def _register_all(cluster: Cluster, deployed: Deployed) -> None:
@@ -363,32 +447,16 @@ async def _register_all(cluster: Cluster, deployed: Deployed) -> None:
         )
 
 
-async def _start_beacon(
-    beacon: Beacon,
-    key: Path,
-    folder: Path,
-    processes: dict[str, subprocess.Popen[bytes]],
-) -> str:
-    port, log = free_port("127.0.0.1"), folder / "beacon.log"
-    command = [sys.executable, "-m", "stkrp2p.adapters.solo", "--key", str(key)]
-    command += ["--genesis-ms", str(beacon.genesis_ms), "--period-ms", str(beacon.period_ms)]
-    processes["beacon"] = _spawn([*command, "--listen", f"127.0.0.1:{port}"], log)
-    url = f"http://127.0.0.1:{port}"
-    await _until_serving(f"{url}/info", log=log)
-    return url
-
-
-def stop(processes: dict[str, subprocess.Popen[bytes]]) -> None:
-    """End all processes: asked first, killed after `STOP_S_MAX`."""
-    for process in processes.values():
-        manifest.kill(process.pid, signal.SIGCONT)
-        process.terminate()
-    for process in processes.values():
-        try:
-            process.wait(STOP_S_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def stop(pids: Sequence[int]) -> None:
+    """End processes: asked first, killed after `STOP_S_MAX`."""
+    for pid in pids:
+        manifest.kill(pid, signal.SIGCONT)
+        manifest.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_S_MAX
+    while time.monotonic() < deadline and any(map(manifest.is_alive, pids)):
+        time.sleep(STOP_POLL_S)
+    for pid in pids:
+        manifest.kill(pid)
 
 
 async def run_flaky(cluster: Cluster, member: Member) -> None:
