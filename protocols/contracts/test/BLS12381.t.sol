@@ -157,6 +157,17 @@ contract BLS12381Test is Fixtures {
         vm.assertEq(BLS.decompressG1(BLS.compressG1(negated)), negated);
     }
 
+    /// @dev Where a carry or a comparison of two words goes the rare way.
+    function test_decompressG1_undoesCompressG1AtTheEdgesOfItsArithmetic() public {
+        string[3] memory edges = [".at_the_carry", ".at_the_sign[0]", ".at_the_sign[1]"];
+        for (uint256 i = 0; i < 3; ++i) {
+            bytes memory point = _bytes(string.concat(edges[i], ".point"));
+            bytes memory compressed = _bytes(string.concat(edges[i], ".compressed"));
+            vm.assertEq(BLS.decompressG1(compressed), point);
+            vm.assertEq(BLS.compressG1(point), compressed);
+        }
+    }
+
     function test_compressG1_RevertWhen_ThePointHasAnotherLength() public {
         vm.expectRevert(abi.encodeWithSelector(BLS12381.BadPointLength.selector, 127, 128));
         BLS.compressG1(new bytes(127));

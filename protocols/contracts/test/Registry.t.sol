@@ -50,6 +50,14 @@ contract RegistryTest is Test {
         vm.assertEq(registry.effectiveEpochAt(GENESIS_MS / 1000 + 1), 3);
     }
 
+    function test_effectiveEpochAt_is3AtAGenesisOnAWholeSecond() public {
+        registry = new Registry(
+            IERC20(address(ankr)), 1_000_000, EPOCH_MS, MIN_FULL, MIN_LIGHT, UNBONDING
+        );
+        vm.assertEq(registry.effectiveEpochAt(999), 0);
+        vm.assertEq(registry.effectiveEpochAt(1000), 3);
+    }
+
     function testFuzz_epochAt_isTheEpochThatHoldsTheTime(uint64 timestamp) public view {
         uint256 timeMs = uint256(timestamp) * 1000;
         vm.assume(timeMs >= GENESIS_MS);
@@ -455,6 +463,19 @@ contract RegistryTest is Test {
         );
         registry.withdraw(0);
         vm.warp(type(uint96).max);
+        registry.withdraw(0);
+        vm.assertEq(ankr.balanceOf(ALICE), WEALTH);
+    }
+
+    function test_withdraw_worksAtTheEndOfAllEpochs() public {
+        registry = new Registry(IERC20(address(ankr)), 0, 1, MIN_FULL, MIN_LIGHT, type(uint32).max);
+        uint256 last = type(uint64).max - 3;
+        vm.warp(last / 1000);
+        vm.startPrank(ALICE);
+        ankr.approve(address(registry), type(uint256).max);
+        registry.register(NODE, IRegistry.Kind.Full, MIN_FULL, new bytes(64), ADDRESSES);
+        registry.exit(0);
+        vm.warp(last);
         registry.withdraw(0);
         vm.assertEq(ankr.balanceOf(ALICE), WEALTH);
     }

@@ -67,6 +67,13 @@ contract ReputationAnchorTest is Fixtures {
         vm.assertEq(anchors.nextEpoch(), 4);
     }
 
+    function test_anchor_isOpenFromTheVeryMomentThatTheEpochIsSettled() public {
+        anchors = new ReputationAnchor(Signer.publicKey(SECRET), 1_000_000, EPOCH_MS, SETTLE_MS);
+        vm.warp((1_000_000 + EPOCH_MS + SETTLE_MS) / 1000);
+        _anchor(_header(0));
+        vm.assertEq(anchors.nextEpoch(), 1);
+    }
+
     function testFuzz_anchor_RevertWhen_TheEpochIsNotNext(uint64 epoch) public {
         _anchor(_header(0));
         vm.assume(epoch != 1);

@@ -38,6 +38,8 @@ QUICKNET_ROUNDS = {
     "0ac0ec6f519271d9a313ee84b378d416",
 }
 
+P = 0x1A0111EA397FE69A4B1BA7B6434BACD764774B84F38512BF6730D2A0F6B0F6241EABFFFEB153FFFFB9FEFFFFFFFFAAAB
+
 ANCHOR_DOMAIN = b"STKR-ANCHOR-V1_BLS12381G1_XMD:SHA-256_SSWU_RO_"
 ANCHOR_TAG = b"stkr/anchor/1".ljust(32, b"\0")
 ANCHOR_ADDRESS = bytes.fromhex("a11ce0000000000000000000000000000000a11c")
@@ -129,10 +131,51 @@ def outside_g2() -> bytes:
     raise AssertionError("next to no point is in the subgroup")
 
 
+def cube_root(value: int) -> int | None:
+    """Return a cube root in G1's field, or None where there is none or it takes more to find it."""
+    odd = P - 1
+    while odd % 3 == 0:
+        odd //= 3
+    root = pow(value, pow(3, -1, odd), P)
+    return root if pow(root, 3, P) == value else None
+
+
+def point_of(x: int, y: int) -> dict[str, str]:
+    """Return a point of G1's curve in both forms; it need not be in the subgroup."""
+    flags = 0xA0 if y > P // 2 else 0x80
+    compressed = (x | flags << 376).to_bytes(48, "big")
+    point = x.to_bytes(64, "big") + y.to_bytes(64, "big")
+    if bls.g1_uncompressed(compressed) != point:
+        raise AssertionError("not on the curve")
+    return {"compressed": hexed(compressed), "point": hexed(point)}
+
+
+def at_the_carry() -> dict[str, str]:
+    """Return a point whose x^3 ends so high that adding 4 carries into the upper half."""
+    for high in range(1, 10_000):
+        cube = (high << 256) + (1 << 256) - 2
+        x, y = cube_root(cube), pow(cube + 4, (P + 1) // 4, P)
+        if x is not None and y * y % P == cube + 4:
+            return point_of(x, y)
+    raise AssertionError("one in eighteen will do")
+
+
+def at_the_sign() -> list[dict[str, str]]:
+    """Return two opposite points whose y are as near to p / 2 as points come, on either side."""
+    for above in range(1, 10_000):
+        y = P // 2 + above
+        x = cube_root((y * y - 4) % P)
+        if x is not None:
+            return [point_of(x, y), point_of(x, P - y)]
+    raise AssertionError("one in nine will do")
+
+
 def main() -> None:
     """Write the fixtures beside this file."""
     fixtures = {
         "anchor": anchor(),
+        "at_the_carry": at_the_carry(),
+        "at_the_sign": at_the_sign(),
         "hashes": hashes(),
         "outside_g1": hexed(outside_g1()),
         "outside_g2": hexed(outside_g2()),
