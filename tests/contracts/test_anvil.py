@@ -1,4 +1,4 @@
-"""The helper that starts anvil."""
+"""Starting and stopping a real anvil."""
 
 from __future__ import annotations
 
