@@ -33,6 +33,7 @@ from libp2p.pubsub.mcache import MessageCache
 from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.pubsub.rpc_queue import RpcQueue
+from libp2p.stream_muxer.exceptions import MuxedStreamError
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
@@ -57,6 +58,7 @@ _GOSSIP_HEARTBEATS = 3
 _RESTORE_HEARTBEATS = 10
 _BACKOFF_S_MAX = 60.0
 _BLAMED_MAX = 4096
+_FRAMES_A_TURN = 16  # frames of one peer read in one go, others waiting
 _COUNTED_AS = {
     Judgement.ACCEPT: "gossip_accepted",
     Judgement.IGNORE: "gossip_ignored",
@@ -242,7 +244,21 @@ class EdgePubsub(Pubsub):
         self.manager.run_task(self.handle_sending_messages, peer_id, stream, queue)
         if peer_id in self._peer_added_events:
             self._peer_added_events.pop(peer_id).set()
+        if not self._is_connected(peer_id):  # it left meanwhile, and nobody will tell us again
+            self._handle_dead_peer(peer_id)
+            return
         await self._send_recent_messages_to_new_peer(peer_id)
+
+    async def write_msg(self, stream: INetStream, rpc_msg: rpc_pb2.RPC) -> bool:
+        """Write one frame; `False`, and a new stream if the peer is still there, if it cannot."""
+        try:
+            muxed = getattr(stream, "muxed_stream", stream)  # saves a lock for each write
+            await muxed.write(frame(rpc_msg.SerializeToString()))
+        except (IOException, RawConnError, MuxedStreamError):
+            self._counters["gossip_dropped_stream_closed"] += 1
+            self._handle_dead_peer(stream.muxed_conn.peer_id)
+            return False
+        return True
 
     def restore_streams(self) -> None:
         """Try again to open gossip streams to connected peers that have none.
@@ -284,7 +300,7 @@ class EdgePubsub(Pubsub):
         peer = stream.muxed_conn.peer_id
         try:
             await self.continuously_read_stream(stream)
-        except (IOException, RawConnError):
+        except (IOException, RawConnError, MuxedStreamError):
             return  # the peer closed the stream or the connection
         except (FrameError, DecodeError) as error:
             self._counters["gossip_frames_malformed"] += 1
@@ -297,13 +313,16 @@ class EdgePubsub(Pubsub):
 
         Stock: a task for every copy of every message, and a read for every byte of a length.
         """
-        reader = FrameReader(stream)
+        reader = FrameReader(getattr(stream, "muxed_stream", stream))  # saves a lock for each read
         peer = stream.muxed_conn.peer_id
+        frames = 0
         while self.manager.is_running:
             rpc = rpc_pb2.RPC()
             rpc.ParseFromString(await reader.frame(self._limits.rpc_bytes_max))
             await self._take(peer, rpc)
-            await trio.lowlevel.checkpoint()
+            frames += 1
+            if frames % _FRAMES_A_TURN == 0:
+                await trio.lowlevel.checkpoint()
 
     async def _take(self, peer: ID, rpc: rpc_pb2.RPC) -> None:
         excess = len(rpc.publish) - self._limits.messages_per_rpc_max
@@ -471,7 +490,6 @@ class EdgeGossip(GossipSub):
         for peer in peers:
             if message_id not in self.dont_send_message_ids.get(peer, ()):
                 self.send_rpc(peer, rpc)
-        await trio.lowlevel.checkpoint()
 
     def send_rpc(
         self,
@@ -515,7 +533,6 @@ class EdgeGossip(GossipSub):
             self._on_graft(sender_peer_id, graft.topicID)
         for prune in self._take_grafts(sender_peer_id, control.prune):
             self._on_prune(sender_peer_id, prune.topicID, prune.backoff)
-        await trio.lowlevel.checkpoint()
 
     def _take(self, kind: str, peer: ID, ids: Iterable[Any]) -> list[Any]:
         return self._take_up_to(self._limits.ids_per_heartbeat_max, kind, peer, ids)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import struct
 from collections import Counter
@@ -25,6 +26,7 @@ from libp2p.exceptions import ParseError
 from libp2p.host.basic_host import BasicHost
 from libp2p.identity.identify.identify import ID as IDENTIFY
 from libp2p.identity.identify_push.identify_push import ID_PUSH as IDENTIFY_PUSH
+from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.io.trio import TrioTCPStream
 from libp2p.network.connection.exceptions import RawConnError
 from libp2p.network.connection.raw_connection import RawConnection
@@ -32,7 +34,8 @@ from libp2p.network.exceptions import SwarmException
 from libp2p.network.stream.exceptions import StreamError
 from libp2p.network.swarm import Swarm
 from libp2p.peer.peerstore import PeerStoreError
-from libp2p.stream_muxer.exceptions import MuxedStreamError
+from libp2p.security.noise.io import MAX_PLAINTEXT_LENGTH
+from libp2p.stream_muxer.exceptions import MuxedStreamEOF, MuxedStreamError, MuxedStreamReset
 from multiaddr import Multiaddr
 
 from stkrp2p.adapters.libp2p.identity import ip_group, node_from_peer_id
@@ -51,6 +54,10 @@ log = logging.getLogger("stkrp2p.edge")
 _WINDOW_SLACK_BYTES = 64 * 1024
 _LISTEN_BACKLOG = 512
 _LINE_BYTES_MAX = 1024
+_SOCKET_CHUNK_BYTES = 64 * 1024
+_CHUNK_BYTES = 32 * 1024  # of a frame's data: a whole frame fits one noise packet of 65,519 bytes
+_CREDIT_S_MAX = 5.0
+_CREDIT_POLL_S = 0.01
 _VARINT_LAST = 0x80  # a varint's last byte is below this
 
 _NOISY = (
@@ -74,7 +81,9 @@ def install() -> None:
     yamux_module.YamuxStream._auto_tune_and_send_window_update = _release_window  # type: ignore[method-assign]
     tcp_module._open_reuseport_listeners = _open_listeners
     communicator_module.read_delim = _read_line  # type: ignore[attr-defined]
+    yamux_module.YamuxStream.write = _write_stream  # type: ignore[method-assign]
     TrioTCPStream.get_remote_address = _remote_address  # type: ignore[method-assign]
+    TrioTCPStream.read = _read_socket  # type: ignore[method-assign]
     _tame_loggers()
 
 
@@ -125,6 +134,61 @@ def _remote_address(self: TrioTCPStream) -> tuple[str, int] | None:
             name = self.stream.socket.getpeername()
             self._cached_remote_address = (str(name[0]), int(name[1]))
     return self._cached_remote_address
+
+
+async def _read_socket(self: TrioTCPStream, n: int | None = None) -> bytes:
+    """Read through a buffer of one chunk; `b""` at the end.
+
+    Stock: two system calls and four turns of the scheduler for each encrypted packet, its length and
+    its body. One task reads a socket, so no lock is needed.
+
+    Raises:
+        ConnectionClosedError: The other end broke the connection.
+    """
+    unread: bytes = self.__dict__.get("edge_unread", b"")
+    if not unread and n != 0:
+        try:
+            unread = await self.stream.receive_some(_SOCKET_CHUNK_BYTES)
+        except trio.BrokenResourceError as error:
+            raise ConnectionClosedError(f"connection closed: {error}", transport="tcp") from error
+        except trio.ClosedResourceError:
+            return b""
+    taken = unread if n is None else unread[:n]
+    self.__dict__["edge_unread"] = unread[len(taken) :]
+    return taken
+
+
+async def _write_stream(self: yamux_module.YamuxStream, data: bytes) -> None:
+    """Send data on a stream, in frames, as the peer's window allows.
+
+    Stock: three locks for each frame, each a turn of the scheduler.
+
+    Raises:
+        MuxedStreamError: The stream is closed, or the peer gave no credit for `_CREDIT_S_MAX`.
+    """
+    at = 0
+    while at < len(data):
+        if self.send_closed or self.closed:
+            raise MuxedStreamError("stream is closed for sending")
+        if self.send_window <= 0:
+            await _await_credit(self)
+            continue
+        chunk = data[at : at + min(self.send_window, _CHUNK_BYTES)]
+        self.send_window -= len(chunk)
+        at += len(chunk)
+        await self.conn._write_frame(_header(yamux_module.TYPE_DATA, self, len(chunk)) + chunk)
+
+
+async def _await_credit(stream: yamux_module.YamuxStream) -> None:
+    with trio.move_on_after(_CREDIT_S_MAX):
+        while stream.send_window <= 0 and not stream.closed:  # noqa: ASYNC110  - as stock does
+            await trio.sleep(_CREDIT_POLL_S)
+        return
+    raise MuxedStreamError("no window update in time")
+
+
+def _header(kind: int, stream: yamux_module.YamuxStream, length: int) -> bytes:
+    return struct.pack(yamux_module.YAMUX_HEADER_FORMAT, 0, kind, 0, stream.stream_id, length)
 
 
 async def _read_line(reader: Reader) -> bytes:
@@ -241,15 +305,87 @@ class EdgeYamux(yamux_module.Yamux):
         self.event_shutting_down.set()
 
     async def _write_frame(self, data: bytes) -> None:
-        """Send one frame whole, whatever deadline fires meanwhile, or give the connection up."""
-        async with self._write_lock:
-            deadline_s = trio.current_time() + self._limits.write_stall_s
-            with trio.CancelScope(shield=True, deadline=deadline_s) as scope:
-                await self.secured_conn.write(data)
-            if scope.cancelled_caught:
-                self._counters["connections_closed_write_stalled"] += 1
-                await self._hang_up()
-                raise RawConnError("connection closed: write stalled")
+        """Send one frame whole, whatever deadline fires meanwhile, or give the connection up.
+
+        Usually the socket takes it at once, and no other task runs in between.
+
+        Raises:
+            RawConnError: The connection is closed, or took nothing for `write_stall_s`.
+        """
+        if self._write_lock.locked():
+            await self._write_lock.acquire()
+        else:
+            self._write_lock.acquire_nowait()
+        try:
+            await self._send(self._seal(data))
+        finally:
+            self._write_lock.release()
+
+    def _seal(self, data: bytes) -> bytes:
+        """Encrypt a frame. What is sealed must be sent next: it has used up a nonce."""
+        noise = self.secured_conn.conn  # type: ignore[attr-defined]
+        sealed = [
+            noise.read_writer.encode_msg(noise.encrypt(data[at : at + MAX_PLAINTEXT_LENGTH]))
+            for at in range(0, len(data), MAX_PLAINTEXT_LENGTH)
+        ]
+        return b"".join(sealed)
+
+    async def _send(self, sealed: bytes) -> None:
+        session: Any = self.secured_conn
+        socket_: trio.SocketStream = session.conn.read_writer.read_write_closer.stream.stream
+        try:
+            sent = os.write(socket_.socket.fileno(), sealed)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise RawConnError(f"connection closed: {error}") from error
+        if sent < len(sealed):
+            await self._send_rest(socket_, sealed[sent:])
+
+    async def _send_rest(self, socket_: trio.SocketStream, rest: bytes) -> None:
+        deadline_s = trio.current_time() + self._limits.write_stall_s
+        with trio.CancelScope(shield=True, deadline=deadline_s) as scope:
+            try:
+                await socket_.send_all(rest)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                raise RawConnError(f"connection closed: {error}") from error
+        if scope.cancelled_caught:
+            self._counters["connections_closed_write_stalled"] += 1
+            await self._hang_up()
+            raise RawConnError("connection closed: write stalled")
+
+    async def read_stream(self, stream_id: int, n: int = -1) -> bytes:
+        """Return up to `n` bytes that a stream received, waiting for the first.
+
+        Stock: the same with a lock, that is a turn of the scheduler, and five lines for a log.
+
+        Raises:
+            MuxedStreamEOF: The peer has closed its side, or the connection ended.
+            MuxedStreamReset: The stream was reset.
+        """
+        while True:
+            stream = self.streams.get(stream_id)
+            buffer = self.stream_buffers.get(stream_id)
+            if stream is None or buffer is None or self.event_shutting_down.is_set():
+                raise MuxedStreamEOF("stream or connection closed")
+            if stream.reset_received and not (stream.recv_closed and buffer):
+                raise MuxedStreamReset("stream was reset")
+            if buffer:
+                return self._take(stream, buffer, n)
+            if stream.recv_closed:
+                raise MuxedStreamEOF("stream is closed for receiving")
+            if stream.closed:
+                raise MuxedStreamReset("stream is closed")
+            await self.stream_events[stream_id].wait()
+            if stream_id in self.stream_events:
+                self.stream_events[stream_id] = trio.Event()
+
+    def _take(self, stream: yamux_module.YamuxStream, buffer: bytearray, n: int) -> bytes:
+        data = bytes(buffer) if n < 0 or n >= len(buffer) else bytes(buffer[:n])
+        del buffer[: len(data)]
+        if stream.closed:
+            self._finalize_stream_locked(stream, fully_closed=True)
+        return data
 
     async def _hang_up(self) -> None:
         """Close the socket, which ends the reading task, which cleans up."""

@@ -225,10 +225,10 @@ async def push_identify(attacker, victim: ID, *, kilobytes: int) -> bool:
     """Push an endless identity; whether all of it was read."""
     stream = await attacker.new_stream(victim, [PUSH])
     try:
-        with trio.fail_after(3):
+        with trio.fail_after(9):
             await stream.write(encode_uvarint(500 * 1024 * 1024))
-            for _ in range(kilobytes):
-                await stream.write(b"q" * 1024)
+            for _ in range(kilobytes // 16):
+                await stream.write(b"q" * 16 * 1024)
     except Exception:
         return False
     return True

@@ -278,7 +278,7 @@ async def window() -> bool:
 async def identify_flood() -> bool:
     async with victim() as (host, _), running(stock_host()) as attacker:
         await connect(attacker, host.get_id(), host.address)
-        return await attacks.push_identify(attacker, host.get_id(), kilobytes=2048)
+        return await attacks.push_identify(attacker, host.get_id(), kilobytes=1024)
 
 
 @case

@@ -306,7 +306,7 @@ async def test_an_identity_longer_than_allowed_is_not_read(stock, lab):
     assert stock["identify_flood"] is True
     edge = await victim(lab)
     async with attacker_of(edge) as attacker:
-        assert not await attacks.push_identify(attacker, peer_of(edge), kilobytes=2048)
+        assert not await attacks.push_identify(attacker, peer_of(edge), kilobytes=1024)
         assert await is_well(edge)
 
 
