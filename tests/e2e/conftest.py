@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,7 +140,7 @@ async def _record(cluster: Cluster, member: Member) -> NodeRecord:
             batch_ids=batches,
             own_ids=own,
             rounds=await store.rounds(Round(1), last),
-            log=Path(entry.log).read_text(errors="replace"),
+            log=await trio.Path(entry.log).read_text(errors="replace"),
         )
 
 
@@ -168,6 +167,6 @@ async def _tell(folder: Path) -> Story:
 
 
 @pytest.fixture(scope="session")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """Run the network once and return what happened."""
-    yield trio.run(_tell, tmp_path_factory.mktemp("e2e") / "run")
+    return trio.run(_tell, tmp_path_factory.mktemp("e2e") / "run")
