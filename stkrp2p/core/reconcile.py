@@ -56,7 +56,7 @@ WANTED_MAX = 1024
 INDEX_BYTES = 4
 """A member's index in `Delta.wanted`, big-endian."""
 
-DIFFERING_MAX = 128
+DIFFERING_MAX = 64
 """Most chunks named in one answer as differing."""
 
 ROUNDS_MAX = 512

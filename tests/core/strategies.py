@@ -117,9 +117,7 @@ def all_ok(_target: NodeId, _position: int) -> Outcome:
     return Outcome.OK
 
 
-def body_of(
-    view: EpochView, auditor: NodeId, *, sees: Seer = all_ok, salt: int = 0
-) -> BatchBody:
+def body_of(view: EpochView, auditor: NodeId, *, sees: Seer = all_ok, salt: int = 0) -> BatchBody:
     """Return a valid body; another `salt` makes another batch of the same observations."""
     duty = view.duty(auditor)
     rows = tuple(
@@ -138,9 +136,7 @@ def body_of(
     )
 
 
-def batch_of(
-    view: EpochView, auditor: NodeId, *, sees: Seer = all_ok, salt: int = 0
-) -> Batch:
+def batch_of(view: EpochView, auditor: NodeId, *, sees: Seer = all_ok, salt: int = 0) -> Batch:
     """Return a valid, signed batch."""
     return sign_batch(secret_of_node(auditor), body_of(view, auditor, sees=sees, salt=salt))
 
