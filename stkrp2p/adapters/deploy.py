@@ -94,7 +94,8 @@ async def _deploy(endpoints: Endpoints, wallet: Wallet, plan: Plan, chain_id: in
         return receipt.contract, receipt.block
 
     clock = (plan.start_ms, plan.params.epoch_ms)
-    settle_ms = plan.params.settle_rounds * plan.params.period_ms
+    # An epoch ends as the next one's first round falls due; the sealing round is that much later.
+    settle_ms = (plan.params.settle_rounds - 1) * plan.params.period_ms
     stakes = (plan.min_stake_full, plan.min_stake_light, plan.unbonding_epochs)
     token, _ = await create("TestAnkr", 0)
     registry, block = await create("Registry", token, *clock, *stakes)
