@@ -50,6 +50,7 @@ from stkrp2p.services.responder import Responder
 from stkrp2p.services.rounds import Arrival, RoundSource, run_gap_filler, run_rounds
 from stkrp2p.services.sealer import Sealer, run_sealer
 from stkrp2p.services.sync import SyncClient, SyncServer, run_sync
+from stkrp2p.services.tables import Tables
 from stkrp2p.services.watcher import Watcher, run_watcher
 
 log = structlog.get_logger()
@@ -165,6 +166,7 @@ class Node:
             },
             "last_folded_epoch": ledger.last_folded,
             "alarm": ledger.alarm,
+            "store": {"is_writable": not ledger.store_fault, "detail": ledger.store_fault},
             "batches": {
                 str(e): len(ledger.evidence(Epoch(e))) for e in (epoch - 1, epoch) if e >= 0
             },
@@ -202,7 +204,7 @@ def build_node(genesis: Genesis, identity: Identity, ports: Ports) -> Node:
     """Wire a node's services over its ports; nothing runs yet."""
     node, network, clock = identity.node, ports.network, ports.clock
     retain = LIGHT_RETAIN_EPOCHS if identity.is_light else genesis.params.retain_epochs
-    ledger = Ledger(genesis, ports.store, retain_epochs=retain)
+    ledger = Ledger(genesis, ports.store, retain_epochs=retain, is_light=identity.is_light)
     directory = Directory(ledger=ledger, network=network)
     sync = SyncClient(ledger=ledger, network=network, entropy=ports.entropy)
     return Node(
@@ -224,7 +226,13 @@ def build_node(genesis: Genesis, identity: Identity, ports: Ports) -> Node:
             node=node, secret=identity.secret, ledger=ledger, workload=ports.workload, clock=clock
         ),
         sync=sync,
-        server=SyncServer(ledger=ledger, store=ports.store, directory=directory),
+        server=SyncServer(
+            ledger=ledger,
+            store=ports.store,
+            directory=directory,
+            clock=clock,
+            tables=Tables(ports.store),
+        ),
         directory=directory,
         watcher=Watcher(
             node=node,
@@ -309,8 +317,12 @@ async def open_ports(
         host = urlsplit(config.workload_url).hostname or LOCAL_HOST
         rpc_url = config.workload_url or DEFAULT_RPC_URL
         workload = open_workload(config.workload, rpc_url=rpc_url, host=host)
+        # Half of the window at most, so that a slow view or service has its own word in time.
+        probe_s = network.genesis.params.probe_window_ms / 2 / 1000
         views = {network.genesis.chain_id: config.rpc[0]} if config.rpc else {}
-        examiner = await stack.enter_async_context(aclosing(WorkloadExaminer(views)))
+        examiner = await stack.enter_async_context(
+            aclosing(WorkloadExaminer(views, probe_s_max=probe_s))
+        )
         edge = await stack.enter_async_context(
             open_network(seed=identity.secret, listen=config.listen, clock=clock)
         )

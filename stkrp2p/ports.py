@@ -250,8 +250,18 @@ class History(Protocol):
     async def scores(self, epoch: Epoch) -> tuple[Score, ...]: ...
 
 
+class NoSpace(Exception):
+    """The store's disk takes no more: full, read-only, over quota.
+
+    What was stored stays readable, and writing works again once there is space.
+    """
+
+
 class Store(History, Protocol):
-    """What must survive the process. Writes return once they are on disk as promised."""
+    """What must survive the process. Writes return once they are on disk as promised.
+
+    Each write may raise `NoSpace`, which the node outlives; whatever else a store raises ends it.
+    """
 
     async def record_own_batch(self, batch: Batch) -> Batch:
         """Record our batch of an epoch before anybody sees it, durably against power loss.
@@ -313,6 +323,10 @@ class Workload(Protocol):
         Raises:
             WorkloadError: The node behind us cannot answer.
         """
+
+
+CANNOT_EXAMINE = frozenset({"unknown-workload", "bad-host"})
+"""Faults of the examination and not of the report; they blame nobody."""
 
 
 class Examiner(Protocol):

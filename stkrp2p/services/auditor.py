@@ -1,8 +1,9 @@
 """Audit: in each round, question the drawn targets the epoch's assignment gave us.
 
 All of a round's probes start at once, so a target's auditors see one instant. A target is blamed only
-after `probe_tries` questions; if most of our probes fail together, it is our own view that is sick,
-and we report nothing. What was seen is on disk before the next round.
+after `probe_tries` questions, and only for what we could examine; if most of our probes fail
+together, it is our own view that is sick, and we report nothing. What was seen is on disk before the
+next round, and nothing is recorded once the epoch's batch is being signed.
 """
 
 from __future__ import annotations
@@ -25,10 +26,18 @@ from stkrp2p.core.challenge import (
     outcome_of,
     receipt_of,
 )
-from stkrp2p.core.roster import NO_PROFILE, Profile, read_profile
 from stkrp2p.core.types import NodeId, Outcome, ProtocolError
 from stkrp2p.core.wire import FRAME_BYTES_MAX, decode, encode
-from stkrp2p.ports import Examiner, Network, Observation, Store, Unreachable, WallClock
+from stkrp2p.ports import (
+    CANNOT_EXAMINE,
+    Examiner,
+    Network,
+    NoSpace,
+    Observation,
+    Store,
+    Unreachable,
+    WallClock,
+)
 from stkrp2p.services.ledger import Ledger
 from stkrp2p.services.rounds import Arrival
 
@@ -53,7 +62,9 @@ class Auditor:
     store: Store
 
     def drawn_targets(self, one: BeaconRound) -> tuple[NodeId, ...]:
-        """Return our targets that are audited in a round; none before the epoch's seed is known."""
+        """Return our targets that are audited in a round; none while the roster is unknown."""
+        if not self.ledger.rosters.is_known:
+            return ()
         assignment = self.ledger.assignment(self.ledger.clock.epoch_of(one.number))
         if assignment is None:
             return ()
@@ -64,13 +75,27 @@ class Auditor:
         """Probe all of a round's targets and record what was seen."""
         targets = self.drawn_targets(arrival.round)
         seen: list[Observation] = []
-        async with trio.open_nursery() as nursery:
-            for target in targets:
-                nursery.start_soon(self._probe, arrival, target, seen)
+        self.ledger.audited = arrival.round.number
+        try:
+            async with trio.open_nursery() as nursery:
+                for target in targets:
+                    nursery.start_soon(self._probe, arrival, target, seen)
+            await self._record(arrival.round, seen)
+        finally:
+            self.ledger.audited = None
+
+    async def _record(self, one: BeaconRound, seen: Sequence[Observation]) -> None:
         if is_own_view_sick(seen, connected=len(self.network.peers())):
-            log.warning("own view is sick", round=arrival.round.number, probes=len(seen))
+            log.warning("own view is sick", round=one.number, probes=len(seen))
             return
-        await self.store.put_observations(seen)
+        # No await between this look and the write: what the batch says must be what we keep.
+        if not self.ledger.is_recording(self.ledger.clock.epoch_of(one.number)):
+            log.warning("observations too late for the batch", round=one.number)
+            return
+        try:
+            await self.store.put_observations(seen)
+        except NoSpace as error:
+            self.ledger.note_full_disk(error)
 
     async def _probe(self, arrival: Arrival, target: NodeId, seen: list[Observation]) -> None:
         params = self.ledger.params
@@ -137,16 +162,10 @@ class Auditor:
         status = Status(answer.status)
         fault = ""
         if status is Status.SERVED:
-            fault = await self.examiner.fault(
-                descriptor=self._profile(target).workload,
-                host=self._host_of(target),
-                challenge=challenge,
-                report=answer.report,
-                now_ms=self.clock.unix_ms(),
-            )
+            fault = await self._examine(one, target, challenge, answer.report)
         outcome = outcome_of(status, fault, latency_ms, self.ledger.params.probe_window_ms)
-        if fault:
-            log.info("wrong report", target=target.hex()[:8], round=one.number, fault=fault)
+        if fault in CANNOT_EXAMINE:
+            outcome = Outcome.NOT_PROBED
         return Observation(
             round=one.number,
             target=target,
@@ -155,9 +174,20 @@ class Auditor:
             receipt=receipt,
         )
 
-    def _profile(self, target: NodeId) -> Profile:
-        entries = [e for e in self.ledger.snapshot.registrations if e.node == target]
-        return read_profile(entries[0]) if entries else NO_PROFILE
+    async def _examine(
+        self, one: BeaconRound, target: NodeId, challenge: bytes, report: bytes
+    ) -> str:
+        epoch = self.ledger.clock.epoch_of(one.number)
+        fault = await self.examiner.fault(
+            descriptor=self.ledger.rosters.profile(epoch, target).workload,
+            host=self._host_of(target),
+            challenge=challenge,
+            report=report,
+            now_ms=self.clock.unix_ms(),
+        )
+        if fault:
+            log.info("wrong report", target=target.hex()[:8], round=one.number, fault=fault)
+        return fault
 
     def _host_of(self, target: NodeId) -> str:
         """Return the IP address the target is connected from, empty if it no longer is."""

@@ -14,6 +14,7 @@ import trio
 
 from stkrp2p.core.crypto import RECORD_TAG, is_signed_by, sign
 from stkrp2p.core.reconcile import (
+    RECORDS_MAX,
     SYNC_PROTOCOL,
     AddressRecord,
     AskRecords,
@@ -34,6 +35,10 @@ ASK_MS_MAX = 5_000
 
 EXCHANGE_S = 15.0
 """From one exchange of records to the next."""
+
+ADDRESSES_MAX = 16
+"""Addresses of one node handed to the edge: its own word, then what registrations say of it. Anybody
+may register somebody else's node, with a claim that is false; noise proves who answers."""
 
 
 def _payload(network: NetworkId, node: NodeId, sequence: int, addresses: Sequence[str]) -> bytes:
@@ -64,10 +69,19 @@ class Directory:
     ledger: Ledger
     network: Network
     _records: dict[NodeId, AddressRecord] = field(default_factory=dict)
+    _shown: int = 0
+    """Where the next answer begins, so that in time all records are handed out."""
+
+    _book: dict[NodeId, tuple[str, ...]] = field(default_factory=dict)
 
     def records(self) -> RecordList:
         """Return what is handed to peers: at most `RECORDS_MAX`, sorted by node."""
-        return record_list(sorted(self._records.values(), key=lambda r: r.node))
+        kept = sorted(self._records.values(), key=lambda r: r.node)
+        if len(kept) > RECORDS_MAX:
+            self._shown = (self._shown + RECORDS_MAX) % len(kept)
+            turned = kept[self._shown :] + kept[: self._shown]
+            kept = sorted(turned[:RECORDS_MAX], key=lambda r: r.node)
+        return record_list(kept)
 
     def take(self, record: AddressRecord) -> bool:
         """Keep a record that is newer, of a registered node, and signed; tell whether it was."""
@@ -75,12 +89,13 @@ class Directory:
         known = self._records.get(node)
         if known is not None and known.sequence >= record.sequence:
             return False
-        if all(e.node != node for e in self.ledger.snapshot.registrations):
+        if not self.ledger.rosters.is_registered(node):
             return False
         if not is_record_signed(self.ledger.network_id, record):
             return False
         self._records[node] = record
-        self.network.learn_addresses(node, record.addresses)
+        if node != self.network.node:
+            self.network.learn_addresses(node, record.addresses)
         return True
 
     def follow_registry(self, current: Epoch) -> None:
@@ -89,10 +104,14 @@ class Directory:
         for entry in self.ledger.snapshot.registrations:
             gone = entry.exit_epoch is not None and entry.exit_epoch <= current
             if not gone and entry.node != self.network.node:
-                record = self._records.get(entry.node)
-                newer = record.addresses if record else ()
-                book[entry.node] = (*newer, *read_profile(entry).addresses)
-        self.network.set_addresses(book)
+                named = (*book.get(entry.node, ()), *read_profile(entry).addresses)
+                book[entry.node] = named[:ADDRESSES_MAX]
+        for node in self._records.keys() & book.keys():
+            newer = (*self._records[node].addresses, *book[node])
+            book[node] = tuple(dict.fromkeys(newer))[:ADDRESSES_MAX]
+        if book != self._book:
+            self._book = book
+            self.network.set_addresses(book)
 
 
 async def run_directory(
@@ -128,5 +147,6 @@ async def _exchange(directory: Directory, node: NodeId) -> None:
         if raw:
             for record in read_records(decode(raw, RecordList, bytes_max=ANSWER_BYTES_MAX)):
                 directory.take(record)
+                await trio.lowlevel.checkpoint()
     except (Unreachable, ProtocolError) as error:
         log.debug("no records from peer", peer=node.hex()[:8], error=str(error))

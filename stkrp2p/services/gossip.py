@@ -21,16 +21,19 @@ from stkrp2p.core.batch import (
 )
 from stkrp2p.core.challenge import Receipt, receipts_tree
 from stkrp2p.core.types import Epoch, Judgement, NetworkId, NodeId, Outcome, Round
-from stkrp2p.ports import Entropy, Network, Observation, Store, WallClock
+from stkrp2p.ports import Entropy, Network, NoSpace, Observation, Store, WallClock
 from stkrp2p.services.ledger import Ledger
 
 log = structlog.get_logger()
 
 ACCEPTED_MAX = 4096
-"""Accepted batches waiting to be written; beyond it sync fetches them again later."""
+"""Accepted batches waiting to be written; those beyond it are dropped, and sync fetches them."""
 
 WRITE_BATCHES_MAX = 256
 """Batches written in one transaction."""
+
+PROVISIONAL_PARTS = 2
+"""A provisional roster is signed for after this part of the settle rounds."""
 
 JITTER_PARTS = 4
 """Own batches leave within the first quarter of the settle rounds."""
@@ -95,29 +98,31 @@ class Gossip:
         self.network.join_topic(batch_topic(self.ledger.network_id), judge_one)
 
     def _judge(self, frame: bytes, accepted: trio.MemorySendChannel[Batch]) -> Judgement:
-        last_due = self.ledger.genesis.beacon.last_due(self.clock.unix_ms())
-        current = self.ledger.clock.epoch_of(last_due)
-        self.ledger.view(Epoch(current - 1))  # complete as soon as its last round is known
-        self.ledger.view(current)
+        ledger = self.ledger
         result = judge(
             frame,
-            network=self.ledger.network_id,
-            clock=self.ledger.clock,
-            last_due=last_due,
-            view_of=self.ledger.views,
+            network=ledger.network_id,
+            clock=ledger.clock,
+            last_due=ledger.genesis.beacon.last_due(self.clock.unix_ms()),
+            view_of=ledger.views,
         )
-        batch = result.batch
-        if batch is not None and batch in self.ledger.evidence(batch.epoch):
-            self.judged["ignore duplicate"] += 1
-            return Judgement.IGNORE
-        self.judged[f"{result.judgement} {result.reason}".strip()] += 1
-        if result.judgement is Judgement.ACCEPT and batch is not None:
-            self.ledger.evidence(batch.epoch).add(batch)
-            try:
-                accepted.send_nowait(batch)
-            except trio.WouldBlock:
-                self.judged["dropped unwritten"] += 1
-        return result.judgement
+        batch, judgement, reason = result.batch, result.judgement, result.reason
+        if judgement is Judgement.ACCEPT and batch is not None:
+            judgement, reason = self._take(batch, accepted)
+        self.judged[f"{judgement} {reason}".strip()] += 1
+        return judgement
+
+    def _take(self, batch: Batch, accepted: trio.MemorySendChannel[Batch]) -> tuple[Judgement, str]:
+        """Keep a batch that is right; one that we hold, or cannot write soon, goes no further."""
+        evidence = self.ledger.evidence(batch.epoch)
+        if batch in evidence:
+            return Judgement.IGNORE, "duplicate"
+        try:
+            accepted.send_nowait(batch)
+        except (trio.WouldBlock, trio.BrokenResourceError):
+            return Judgement.IGNORE, "busy"
+        evidence.add(batch)
+        return Judgement.ACCEPT, ""
 
     async def publish_own(self, epoch: Epoch) -> bool:
         """Sign, record and publish our batch of an epoch; tell whether there was anything to say.
@@ -125,33 +130,57 @@ class Gossip:
         The batch on disk wins: after a crash the same bytes are published again, never others.
         """
         view = self.ledger.view(epoch)
-        if view is None or not self.ledger.is_roster_final(epoch):
+        if view is None or not self._may_sign(epoch):
             return False
-        batch = await self.store.own_batch(epoch)
+        batch = await self.store.own_batch(epoch) or await self._sign(view)
         if batch is None:
-            member = view.roster.get(self.node)
-            if member is None or not view.duty(self.node)[0]:
-                return False
-            batch = await self._sign(view, member.nonce)
+            return False
+        if batch.body.seed != view.seed:
+            log.warning("own batch is of another roster", epoch=epoch)
+            return True
         self.ledger.evidence(epoch).add(batch)
         await self.ledger.store_batches(epoch, [batch])
         await self.network.publish(batch_topic(self.ledger.network_id), batch.frame)
         return True
 
-    async def _sign(self, view: EpochView, nonce: int) -> Batch:
+    def _may_sign(self, epoch: Epoch) -> bool:
+        """Tell whether we know enough, and the epoch's last audit has ended.
+
+        Without a chain the roster stays provisional. It is most likely the right one, and a batch of
+        another is worth as little as none; so in the second half of the settle rounds it will do.
+        """
+        ledger, beacon = self.ledger, self.ledger.genesis.beacon
+        if not ledger.rosters.is_known:
+            return False
+        if ledger.audited is not None and ledger.clock.epoch_of(ledger.audited) == epoch:
+            return False
+        half_ms = ledger.params.settle_rounds * beacon.period_ms // PROVISIONAL_PARTS
+        late_ms = beacon.due_ms(Round(ledger.clock.last(epoch) + 1)) + half_ms
+        return ledger.is_roster_final(epoch) or self.clock.unix_ms() >= late_ms
+
+    async def _sign(self, view: EpochView) -> Batch | None:
+        """Sign and record our batch; `None` if we have no targets, or no disk to record it on."""
+        member = view.roster.get(self.node)
+        if member is None or not view.duty(self.node)[0]:
+            return None
         clock = self.ledger.clock
+        self.ledger.stop_recording(view.epoch)
         seen = await self.store.observations(clock.first(view.epoch), clock.last(view.epoch))
         body = BatchBody(
             version=VERSION,
             network=view.network,
             epoch=view.epoch,
             auditor=self.node,
-            nonce=nonce,
+            nonce=member.nonce,
             seed=view.seed,
             rows=rows_of(view, self.node, seen),
             receipts_root=receipts_tree(receipts_of(seen)).root,
         )
-        return await self.store.record_own_batch(sign_batch(self.secret, body))
+        try:
+            return await self.store.record_own_batch(sign_batch(self.secret, body))
+        except NoSpace as error:
+            self.ledger.note_full_disk(error)
+            return None
 
 
 async def run_writer(ledger: Ledger, accepted: trio.MemoryReceiveChannel[Batch]) -> None:
@@ -177,9 +206,11 @@ async def run_publisher(gossip: Gossip) -> None:
     as the epoch is not sealed.
     """
     ledger, beacon = gossip.ledger, gossip.ledger.genesis.beacon
-    last_due = beacon.last_due(gossip.clock.unix_ms())
-    epoch = max(Epoch(0), Epoch(ledger.clock.epoch_of(last_due) - 1))
+    epoch = Epoch(-1)
     while True:
+        # A clock that jumps ahead leaves epochs out; one that is set back repeats none.
+        last_due = beacon.last_due(gossip.clock.unix_ms())
+        epoch = max(Epoch(epoch + 1), Epoch(ledger.clock.epoch_of(last_due) - 1))
         jitter = gossip.entropy.below(
             max(1, ledger.params.settle_rounds * beacon.period_ms // JITTER_PARTS)
         )
@@ -193,4 +224,3 @@ async def run_publisher(gossip: Gossip) -> None:
                 log.info("batch published", epoch=epoch)
                 break
             await trio.sleep(beacon.period_ms / 4000)
-        epoch = Epoch(epoch + 1)

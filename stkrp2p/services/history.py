@@ -18,7 +18,8 @@ from stkrp2p.core.roster import roster_of
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, NodeId, ProtocolError, Round
 from stkrp2p.ports import History
-from stkrp2p.services.ledger import MissingBatches, build_view, included_batches
+from stkrp2p.services.ledger import MissingBatches, included_batches
+from stkrp2p.services.views import build_view
 
 
 class NotReplayable(Exception):
@@ -46,12 +47,13 @@ async def replay(genesis: Genesis, store: History, epoch: Epoch) -> Replay:
         NotReplayable: Something is missing, pruned, or does not verify.
     """
     stored = await store.epoch(epoch)
-    if stored is None or stored.proposal is None:
+    if stored is None or stored.proposal is None or not stored.is_anchored:
         raise NotReplayable(f"epoch {epoch} is not anchored, or this node has not folded it yet")
     view = await _view(genesis, store, epoch)
     held: dict[NodeId, list[Batch]] = {}
     for batch in await store.batches(epoch):
-        held.setdefault(batch.auditor, []).append(batch)
+        if batch.body.seed == view.seed:
+            held.setdefault(batch.auditor, []).append(batch)
     try:
         included = included_batches(stored.proposal, view, held)
         for batch in included.values():

@@ -4,14 +4,22 @@ One `Ledger` a node, used by all of its services from one trio thread. It asks t
 from what, keeps the open epochs in memory and writes through to the store; it opens no connection
 and starts no task. Epochs are folded strictly in order, each over exactly the batches that its
 anchored proposal names, so a node's scores never drift from the anchored ones.
+
+Open are the newest epochs and the next ones to fold. What lies between them, while the chain is down
+for days, waits in the store; so memory does not grow. A disk that takes no more stops signing and
+folding, and nothing else: rounds and batches are then kept in memory alone.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from math import prod
 
 import structlog
+import trio
 
 from stkrp2p.core.anchor import (
     ClosedEpoch,
@@ -25,28 +33,38 @@ from stkrp2p.core.anchor import (
     members_in,
 )
 from stkrp2p.core.assignment import Assignment, seed_of
-from stkrp2p.core.batch import Batch, EpochView, drawn_rounds
+from stkrp2p.core.batch import Batch, EpochView
 from stkrp2p.core.beacon import BeaconRound
 from stkrp2p.core.crypto import sha256
 from stkrp2p.core.evidence import Evidence
 from stkrp2p.core.merkle import Tree
 from stkrp2p.core.network import Genesis
-from stkrp2p.core.roster import Roster, roster_of
+from stkrp2p.core.roster import Roster
 from stkrp2p.core.score import Score
-from stkrp2p.core.types import Digest, Epoch, NodeId, ProtocolError, Round, UnixMs
+from stkrp2p.core.types import Digest, Epoch, NodeId, ProtocolError, Round
 from stkrp2p.core.wire import encode
-from stkrp2p.ports import RegistrySnapshot, Store, StoredEpoch
+from stkrp2p.ports import AnchorRecord, NoSpace, RegistrySnapshot, Store, StoredEpoch
+from stkrp2p.services.offload import offload
+from stkrp2p.services.rosters import ROSTER_LAG_EPOCHS, Rosters
+from stkrp2p.services.views import Draws
 
 log = structlog.get_logger()
 
-ROSTER_LAG_EPOCHS = 2
-"""Epochs between the moment a roster is frozen and the epoch it is for."""
-
 EPOCHS_KEPT_MAX = 8
-"""Epochs held in memory; older ones are read from the store when asked for."""
+"""Newest epochs held in memory; the store has the older ones."""
 
-AMBIGUOUS_MAX = 8
-"""Included auditors of one epoch that may hold two batches; beyond this we wait for the ids."""
+CATCH_UP_EPOCHS = 2
+"""Epochs held in memory beside the newest: the next ones to fold."""
+
+UNFOLDED_EPOCHS_MAX = 1024
+"""Epochs without an anchor whose evidence the store keeps, whatever its retention. Beyond it the
+oldest are forgotten, and can only be taken over as anchored."""
+
+REORG_EPOCHS_MAX = 32
+"""Folded epochs whose anchors are looked at again until the chain calls them final."""
+
+CHOICES_MAX = 1024
+"""Combinations of equivocators' batches tried against a proposal's digest."""
 
 
 class AnchorMismatch(Exception):
@@ -67,36 +85,16 @@ class MissingBatches(Exception):
         self.auditors = auditors
 
 
-def build_view(
-    genesis: Genesis, roster: Roster, rounds: Mapping[Round, BeaconRound], epoch: Epoch
-) -> EpochView | None:
-    """Return an epoch's view, or `None` as long as one of its rounds is unknown."""
-    numbers = [Round(r) for r in genesis.clock.rounds(epoch)]
-    if any(r not in rounds for r in numbers):
-        return None
-    randomness = {r: rounds[r].randomness for r in numbers}
-    seed = seed_of(genesis.network_id, epoch, randomness[numbers[0]], roster.root)
-    drawn = drawn_rounds((m.node for m in roster.full), randomness, genesis.params)
-    return EpochView(
-        network=genesis.network_id,
-        epoch=epoch,
-        seed=seed,
-        roster=roster,
-        params=genesis.params,
-        drawn=drawn,
-    )
-
-
 def included_batches(
     proposal: Proposal, view: EpochView, held: Mapping[NodeId, Sequence[Batch]]
 ) -> dict[NodeId, Batch]:
     """Return the batches a proposal names, out of those we hold.
 
-    An auditor of whom we hold two (we know of an equivocation the proposer did not) is resolved by
-    the proposal's digest of ids.
+    An auditor of whom we hold several (we know of an equivocation the proposer did not) is resolved
+    by the proposal's digest of ids.
 
     Raises:
-        MissingBatches: Some are not held, or none of the choices gives the digest.
+        MissingBatches: Some are not held, or none of `CHOICES_MAX` choices gives the digest.
         ProtocolError: The proposal does not fit the epoch.
     """
     nodes = members_in(view, proposal.included)
@@ -105,7 +103,7 @@ def included_batches(
         raise MissingBatches(view.epoch, missing)
     choices = [held[n] for n in nodes]
     twice = tuple(n for n in nodes if len(held[n]) > 1)
-    if len(twice) > AMBIGUOUS_MAX:
+    if prod(map(len, choices)) > CHOICES_MAX:
         raise MissingBatches(view.epoch, twice)
     for choice in itertools.product(*choices):
         if sha256(*(b.id for b in choice)) == proposal.ids_digest:
@@ -116,48 +114,124 @@ def included_batches(
 
 
 class Ledger:
-    """The node's knowledge. Methods that write say so by being `async`."""
+    """The node's knowledge. Methods that read the store or write to it are `async`.
 
-    def __init__(self, genesis: Genesis, store: Store, *, retain_epochs: int) -> None:
+    Attributes:
+        last_folded: The last epoch whose scores are ours; -1 before the first.
+        anchored: Headers on chain that we have not folded yet, and the last few that we have.
+        proposals: What the council sealed, of the last few epochs.
+        views: The epochs known completely.
+        alarm: Set when our roots differ from the anchored ones; for people.
+        store_fault: Why the disk takes nothing, empty while it does; for people.
+        audited: The round being audited, `None` between two.
+        rosters: Who takes part in which epoch.
+        is_chain_seen: Whether the chain told its anchors since we started.
+        taken_back: Folded epochs whose anchors are not on chain (any more): to be sent again.
+        own_proof: Siblings from our score to the last anchored root, for a light node.
+    """
+
+    def __init__(
+        self, genesis: Genesis, store: Store, *, retain_epochs: int, is_light: bool = False
+    ) -> None:
         """Start empty; `load` brings back what the store holds."""
         self.genesis = genesis
         self.clock = genesis.clock
         self.params = genesis.params
         self.network_id = genesis.network_id
-        self.last_folded: Epoch = Epoch(-1)
+        self.last_folded = Epoch(-1)
         self.anchored: dict[Epoch, Header] = {}
-        """Headers on chain that we have not folded yet, and the last few that we have."""
-
         self.proposals: dict[Epoch, SealedAnchor] = {}
-        self.alarm = ""
-        """Set when our roots differ from the anchored ones; for people."""
-
-        self.snapshot = RegistrySnapshot(registrations=(), block=-1, block_ms=UnixMs(0))
         self.views: dict[Epoch, EpochView] = {}
+        self.alarm = ""
+        self.store_fault = ""
+        self.audited: Round | None = None
+        self.own_proof: tuple[bytes, ...] = ()
+        self.rosters = Rosters(genesis)
+        self.is_chain_seen = False
+        self.taken_back: tuple[Epoch, ...] = ()
         self._store = store
+        self._is_light = is_light
         self._retain_epochs = retain_epochs
+        self._kept_epochs = min(EPOCHS_KEPT_MAX, max(2, retain_epochs))
         self._rounds: dict[Round, BeaconRound] = {}
-        self._rosters: dict[Epoch, Roster] = {}
+        self._draws: dict[Epoch, Draws] = {}
         self._assignments: dict[Epoch, Assignment] = {}
         self._evidence: dict[Epoch, Evidence] = {}
+        self._opened: set[Epoch] = set()
+        self._opening = trio.Lock()
+        self._unwritten: set[Epoch] = set()
+        self._folded: dict[Epoch, Header] = {}
+        self._final = Epoch(-1)
+        self._signed = Epoch(-1)
+        self._pruned = Epoch(0)
         self._scores: tuple[Score, ...] = ()
 
     async def load(self, last_due: Round) -> None:
         """Read back what a restart needs: registry, folded scores, rounds and batches."""
-        self.snapshot = await self._store.registry() or self.snapshot
+        self.rosters.load(await self._store.registry() or self.snapshot)
         folded = await self._store.last_anchored()
         if folded is not None:
             self.last_folded = folded
             self._scores = await self._store.scores(folded)
+            await self._load_headers(folded)
         current = self.clock.epoch_of(last_due)
-        for epoch in self._open_epochs(current):
-            rounds = self.clock.rounds(epoch)
-            for one in await self._store.rounds(Round(rounds[0]), Round(rounds[-1])):
-                self._rounds[one.number] = one
-            self._evidence[epoch] = Evidence(await self._store.batches(epoch))
+        await self.rosters.prepare(current)
+        for epoch in self.open_epochs(current):
+            await self.open(epoch)
+            if await self._store.own_batch(epoch) is not None:
+                self.stop_recording(epoch)
 
-    def _open_epochs(self, current: Epoch) -> list[Epoch]:
-        return [Epoch(e) for e in range(max(0, current - EPOCHS_KEPT_MAX + 1), current + 1)]
+    async def _load_headers(self, folded: Epoch) -> None:
+        for number in range(max(0, folded - REORG_EPOCHS_MAX + 1), folded + 1):
+            stored = await self._store.epoch(Epoch(number))
+            if stored is not None and stored.is_anchored:
+                self._folded[Epoch(number)] = stored.header
+
+    # ------------------------------------------------------------------ open epochs
+
+    def open_epochs(self, current: Epoch) -> list[Epoch]:
+        """Return the epochs held in memory, oldest first: the newest, and the next ones to fold."""
+        newest = range(max(0, current - self._kept_epochs + 1), current + 1)
+        first = self.last_folded + 1
+        next_ones = range(first, min(first + CATCH_UP_EPOCHS, current + 1))
+        return [Epoch(e) for e in sorted({*newest, *next_ones})]
+
+    async def open(self, epoch: Epoch) -> EpochView | None:
+        """Read what the store holds of an epoch, once; return its view if it is complete."""
+        async with self._opening:
+            if epoch not in self._opened:
+                rounds = self.clock.rounds(epoch)
+                for one in await self._store.rounds(Round(rounds[0]), Round(rounds[-1])):
+                    self._rounds[one.number] = one
+                for batch in await self._store.batches(epoch):
+                    self.evidence(epoch).add(batch)
+                self._drop_foreign(epoch)
+                self._opened.add(epoch)
+        return await self.complete(epoch)
+
+    def _drop_foreign(self, epoch: Epoch) -> None:
+        """Keep only evidence of this epoch's seed: a roster that changed has made another one."""
+        view, evidence = self.views.get(epoch), self.evidence(epoch)
+        if view is not None and any(b.body.seed != view.seed for b in evidence):
+            self._evidence[epoch] = Evidence(b for b in evidence if b.body.seed == view.seed)
+
+    @contextmanager
+    def _without_disk(self, epoch: Epoch | None = None) -> Iterator[None]:
+        """Go on in memory when the disk takes no more; `epoch` is written again when it is folded."""
+        try:
+            yield
+        except NoSpace as error:
+            self.note_full_disk(error)
+            if epoch is not None:
+                self._unwritten.add(epoch)
+        else:
+            self.store_fault = ""
+
+    def note_full_disk(self, error: NoSpace) -> None:
+        """Show in `status` that the disk takes no more; the next write that works clears it."""
+        if not self.store_fault:
+            log.error("disk takes no more", error=str(error))
+        self.store_fault = str(error)
 
     # ------------------------------------------------------------------ rounds
 
@@ -170,72 +244,109 @@ class Ledger:
         numbers = self.clock.rounds(epoch)
         return [Round(r) for r in numbers if r <= up_to and r not in self._rounds]
 
+    def hold_round(self, one: BeaconRound) -> None:
+        """Use a verified round at once; `add_rounds` must follow."""
+        self._rounds[one.number] = one
+
     async def add_rounds(self, rounds: Sequence[BeaconRound]) -> None:
-        """Keep verified rounds, in the store first."""
-        await self._store.put_rounds(rounds)
+        """Keep verified rounds, and complete the epochs whose last ones they are."""
         for one in rounds:
-            self._rounds[one.number] = one
+            self.hold_round(one)
+        epochs = sorted({self.clock.epoch_of(one.number) for one in rounds})
+        for epoch in epochs:
+            with self._without_disk(epoch):
+                of_epoch = [r for r in rounds if self.clock.epoch_of(r.number) == epoch]
+                await self._store.put_rounds(of_epoch)
+        for epoch in epochs:
+            await self.complete(epoch)
 
     async def rounds_from(self, first: Round, count: int) -> list[BeaconRound]:
         """Return up to `count` consecutive rounds from `first` on, from memory or the store."""
         last = Round(first + count - 1)
-        held = {r.number: r for r in await self._store.rounds(first, last)}
-        run = itertools.takewhile(lambda n: n in held, range(first, last + 1))
-        return [held[Round(n)] for n in run]
+        numbers = [Round(r) for r in range(first, last + 1)]
+        held = {r: self._rounds[r] for r in numbers if r in self._rounds}
+        if len(held) < count:
+            held |= {r.number: r for r in await self._store.rounds(first, last)}
+        return [held[n] for n in itertools.takewhile(held.__contains__, numbers)]
 
-    # ------------------------------------------------------------------ rosters and views
+    # ------------------------------------------------------------------ rosters
+
+    @property
+    def snapshot(self) -> RegistrySnapshot:
+        """The registry as we last read it."""
+        return self.rosters.snapshot
 
     async def set_registry(self, snapshot: RegistrySnapshot) -> None:
-        """Take over a newer registry; rosters that were provisional are computed anew."""
+        """Take over a newer registry; what followed from rosters that change is computed anew."""
         known = self.snapshot
         if snapshot.block <= known.block:
             return
-        if snapshot.registrations != known.registrations:
-            await self._store.put_registry(snapshot)
-        provisional = [e for e in self._rosters if not self.is_roster_final(e)]
-        self.snapshot = snapshot
-        for epoch in provisional:
-            fresh = roster_of(self.network_id, epoch, snapshot.registrations)
-            if fresh.root != self._rosters[epoch].root:
-                log.warning("roster changed", epoch=epoch)
-                self._rosters[epoch] = fresh
-                self._assignments.pop(epoch, None)
-                self.views.pop(epoch, None)
+        if snapshot.registrations != known.registrations or not self.rosters.is_known:
+            with self._without_disk():
+                await self._store.put_registry(snapshot)
+        for epoch in await self.rosters.replace(snapshot):
+            self._assignments.pop(epoch, None)
+            self._draws.pop(epoch, None)
+            self.views.pop(epoch, None)
+            await self.complete(epoch)
 
     def is_roster_final(self, epoch: Epoch) -> bool:
         """Tell whether the registry we know was read after the epoch's roster was frozen."""
-        frozen = Epoch(max(0, epoch - ROSTER_LAG_EPOCHS))
-        return self.snapshot.block_ms >= self.genesis.start_ms(frozen)
+        return self.rosters.is_final(epoch)
 
     def roster(self, epoch: Epoch) -> Roster:
         """Return an epoch's roster, provisional if the registry was not read since it froze."""
-        known = self._rosters.get(epoch)
-        if known is None:
-            known = roster_of(self.network_id, epoch, self.snapshot.registrations)
-            before = self._rosters.get(Epoch(epoch - 1))
-            if before is not None and before.members == known.members:
-                known = before
-            self._rosters[epoch] = known
-        return known
+        return self.rosters.roster(epoch)
+
+    # ------------------------------------------------------------------ views
 
     def assignment(self, epoch: Epoch) -> Assignment | None:
         """Return who audits whom, once the epoch's first round is known."""
         known = self._assignments.get(epoch)
-        first = self._rounds.get(self.clock.first(epoch))
-        if known is None and first is not None:
+        if known is None and self.clock.first(epoch) in self._rounds:
             roster = self.roster(epoch)
-            seed = seed_of(self.network_id, epoch, first.randomness, roster.root)
-            known = self._assignments[epoch] = Assignment(seed, roster, self.params)
+            known = Assignment(self._seed(epoch, roster), roster, self.params)
+            self._assignments[epoch] = known
         return known
 
+    def _seed(self, epoch: Epoch, roster: Roster) -> Digest:
+        first = self._rounds[self.clock.first(epoch)]
+        return seed_of(self.network_id, epoch, first.randomness, roster.root)
+
     def view(self, epoch: Epoch) -> EpochView | None:
-        """Return the epoch's view, once all of its rounds are known."""
+        """Return the epoch's view, if it is complete and open."""
+        return self.views.get(epoch)
+
+    async def complete(self, epoch: Epoch) -> EpochView | None:
+        """Draw the rounds that came; return the epoch's view once all of them have."""
         known = self.views.get(epoch)
-        if known is None and epoch >= 0:
-            known = build_view(self.genesis, self.roster(epoch), self._rounds, epoch)
-            if known is not None:
-                self.views[epoch] = known
-        return known
+        if known is not None or epoch < 0:
+            return known
+        numbers = self.clock.rounds(epoch)
+        held = [self._rounds[Round(r)] for r in numbers if r in self._rounds]
+        if not held:
+            return None
+        roster = self.roster(epoch)
+        draws = self._draws.setdefault(epoch, Draws(roster))
+        missing, members = draws.missing(held), len(roster)
+        if missing:
+            await offload(partial(draws.draw, missing, self.params), members=members)
+        assignment = self.assignment(epoch)
+        if len(held) < len(numbers) or assignment is None:
+            return None
+        seed = self._seed(epoch, roster)
+        work = partial(draws.view, self.genesis, epoch, seed, assignment)
+        return self._take_view(epoch, await offload(work, members=members))
+
+    def _take_view(self, epoch: Epoch, view: EpochView) -> EpochView | None:
+        """Keep a view unless its roster changed, or another task was quicker, meanwhile."""
+        if self.roster(epoch) is not view.roster:
+            self._draws.pop(epoch, None)
+            return self.views.get(epoch)
+        kept = self.views.setdefault(epoch, view)
+        self._draws.pop(epoch, None)
+        self._drop_foreign(epoch)
+        return kept
 
     # ------------------------------------------------------------------ evidence
 
@@ -249,7 +360,43 @@ class Ledger:
 
     async def store_batches(self, epoch: Epoch, batches: Sequence[Batch]) -> None:
         """Write accepted batches through to the store."""
-        await self._store.put_batches(epoch, batches)
+        with self._without_disk(epoch):
+            await self._store.put_batches(epoch, batches)
+
+    def stop_recording(self, epoch: Epoch) -> None:
+        """Our batch of this epoch is about to be signed: later observations would not be in it."""
+        self._signed = max(self._signed, epoch)
+
+    def is_recording(self, epoch: Epoch) -> bool:
+        """Tell whether observations of an epoch may still be recorded."""
+        return epoch > self._signed
+
+    # ------------------------------------------------------------------ anchors
+
+    @property
+    def first_unsettled(self) -> Epoch:
+        """The oldest epoch whose anchor may still come, or be taken back."""
+        settled = max(self._final, self.last_folded - REORG_EPOCHS_MAX)
+        return Epoch(min(settled, self.last_folded) + 1)
+
+    def take_anchors(self, first: Epoch, records: Sequence[AnchorRecord]) -> None:
+        """Take over what the chain says now of the epochs from `first` on; it may have reorganised.
+
+        Another header for an epoch that we folded sets the alarm: the council signed two.
+        """
+        for epoch in [e for e in self.anchored if e >= first]:
+            del self.anchored[epoch]
+        for record in records:
+            epoch = Epoch(record.header.epoch)
+            self.anchored[epoch] = record.header
+            if record.is_final:
+                self._final = max(self._final, epoch)
+            if self._folded.get(epoch, record.header) != record.header:
+                self.alarm = f"epoch {epoch} is anchored again with another header"
+                log.critical("anchored again with another header", epoch=epoch)
+        taken_back = [e for e in self._folded if e >= first and e not in self.anchored]
+        self.taken_back = tuple(sorted(taken_back))
+        self.is_chain_seen = True
 
     # ------------------------------------------------------------------ folding
 
@@ -258,20 +405,33 @@ class Ledger:
         """The score table after the last folded epoch, in its roster's order."""
         return self._scores
 
-    def propose(self, included: Mapping[NodeId, Batch], epoch: Epoch) -> ClosedEpoch:
-        """Close the next epoch over these batches, changing nothing.
+    async def propose(
+        self, included: Mapping[NodeId, Batch], tainted: frozenset[NodeId], epoch: Epoch
+    ) -> ClosedEpoch | None:
+        """Close the next epoch over these batches, changing nothing; `None` if it is not the next.
 
-        Raises:
-            ValueError: It is not the next epoch, or not yet complete.
+        Args:
+            included: The batches to let in.
+            tainted: Known equivocators; none of them is in `included`.
+            epoch: Which one.
         """
         view = self.view(epoch)
         if view is None or epoch != self.last_folded + 1:
-            raise ValueError(f"epoch {epoch} cannot be closed after {self.last_folded}")
-        tainted = self.evidence(epoch).equivocators()
-        return close_epoch(view, included, tainted, by_member(self._scores))
+            return None
+        return await self._close(view, included, tainted)
+
+    async def _close(
+        self, view: EpochView, included: Mapping[NodeId, Batch], tainted: frozenset[NodeId]
+    ) -> ClosedEpoch:
+        before = self._scores
+
+        def close() -> ClosedEpoch:
+            return close_epoch(view, included, tainted, by_member(before))
+
+        return await offload(close, members=len(view.roster))
 
     async def fold(self, sealed: SealedAnchor, anchored: Header) -> ClosedEpoch:
-        """Fold the next epoch exactly as it was anchored.
+        """Fold the next epoch exactly as it was anchored. One task folds, no more.
 
         Args:
             sealed: The proposal behind the anchor.
@@ -282,45 +442,77 @@ class Ledger:
             AnchorMismatch: Our roots differ; nothing is folded.
             ProtocolError: The proposal is not the anchored one, or does not fit the epoch.
             ValueError: It is not the next epoch, or not yet complete.
+            NoSpace: The disk takes no more; nothing is folded.
         """
         epoch = Epoch(anchored.epoch)
-        view = self.view(epoch)
+        view = await self.open(epoch)
         if view is None or epoch != self.last_folded + 1:
             raise ValueError(f"epoch {epoch} cannot be folded after {self.last_folded}")
         if sha256(encode(sealed.proposal)) != anchored.proposal_hash:
             raise ProtocolError("other-proposal")
-        held = await self._held(epoch, view)
-        included = included_batches(sealed.proposal, view, held)
+        included = await self._included(sealed.proposal, view)
         tainted = frozenset(members_in(view, sealed.proposal.tainted))
-        closed = close_epoch(view, included, tainted, by_member(self._scores))
+        closed = await self._close(view, included, tainted)
         wrong = differences(closed.header, anchored)
         if wrong:
             self.alarm = str(AnchorMismatch(epoch, wrong))
             raise AnchorMismatch(epoch, wrong)
+        await self._write_again(view, included)
         await self._keep(sealed, closed.scores)
         return closed
 
-    async def _held(self, epoch: Epoch, view: EpochView) -> dict[NodeId, list[Batch]]:
+    async def _included(self, proposal: Proposal, view: EpochView) -> dict[NodeId, Batch]:
+        """Find the batches a proposal names, in memory first: the store has all that ever came."""
+        try:
+            return await self._find(proposal, view, tuple(self.evidence(view.epoch)))
+        except MissingBatches:
+            return await self._find(proposal, view, await self._store.batches(view.epoch))
+
+    async def _find(
+        self, proposal: Proposal, view: EpochView, batches: Sequence[Batch]
+    ) -> dict[NodeId, Batch]:
         held: dict[NodeId, list[Batch]] = {}
-        stored = await self._store.batches(epoch)
-        for batch in sorted({b.id: b for b in (*stored, *self.evidence(epoch))}.values()):
+        for batch in batches:
             if batch.body.seed == view.seed:
                 held.setdefault(batch.auditor, []).append(batch)
-        return held
+        work = partial(included_batches, proposal, view, held)
+        return await offload(work, members=len(view.roster))
+
+    async def _write_again(self, view: EpochView, included: Mapping[NodeId, Batch]) -> None:
+        """Write what a full disk refused before: what is folded can be replayed."""
+        if view.epoch in self._unwritten:
+            numbers = self.clock.rounds(view.epoch)
+            await self._store.put_rounds([self._rounds[Round(r)] for r in numbers])
+            await self._store.put_batches(view.epoch, list(included.values()))
+            self._unwritten.discard(view.epoch)
 
     async def take_table(self, sealed: SealedAnchor, scores: Sequence[Score]) -> None:
         """Start from an anchored score table instead of folding all epochs before it.
 
         Raises:
             ProtocolError: `other-scores`: the table does not hash to the anchored root.
+            NoSpace: The disk takes no more; nothing changed.
         """
-        if Tree(s.leaf() for s in scores).root != sealed.header.score_root:
+        root = await offload(lambda: Tree(s.leaf() for s in scores).root, members=len(scores))
+        if root != sealed.header.score_root:
             raise ProtocolError("other-scores")
         await self._keep(sealed, scores)
 
-    async def follow(self, sealed: SealedAnchor, scores: Sequence[Score] = ()) -> None:
-        """Take an anchored epoch's roots over without its table, as a light node does."""
+    async def follow(
+        self, sealed: SealedAnchor, scores: Sequence[Score] = (), proof: Sequence[bytes] = ()
+    ) -> None:
+        """Take an anchored epoch's roots over without its table, as a light node does.
+
+        Args:
+            sealed: The anchored epoch.
+            scores: Our own score in it, if it was shown.
+            proof: Siblings from that score to the root.
+
+        Raises:
+            NoSpace: The disk takes no more; nothing changed.
+        """
         await self._keep(sealed, scores)
+        self.own_proof = tuple(proof)
 
     async def _keep(self, sealed: SealedAnchor, scores: Sequence[Score]) -> None:
         epoch = Epoch(sealed.header.epoch)
@@ -330,10 +522,16 @@ class Ledger:
             signature=sealed.signature,
             is_anchored=True,
         )
-        await self._store.put_epoch(stored, scores)
+        try:
+            await self._store.put_epoch(stored, scores)
+        except NoSpace as error:
+            self.note_full_disk(error)
+            raise
         self._scores = tuple(scores)
         self.last_folded = epoch
         self.proposals[epoch] = sealed
+        self._folded[epoch] = sealed.header
+        self.store_fault = self.alarm = ""
 
     async def sealed(self, epoch: Epoch) -> SealedAnchor | None:
         """Return an epoch's proposal with the council's signature, if we have it."""
@@ -350,22 +548,38 @@ class Ledger:
     # ------------------------------------------------------------------ forgetting
 
     async def forget(self, current: Epoch) -> None:
-        """Drop what is too old: from memory, and from the store what is beyond retention."""
-        oldest = min(current - EPOCHS_KEPT_MAX + 1, self.last_folded)
+        """Drop what is no longer open from memory, and what is beyond retention from the store."""
+        coming = range(current + 1, current + ROSTER_LAG_EPOCHS + 2)
+        kept = {*self.open_epochs(current), self.last_folded, *map(Epoch, coming)}
+        self.rosters.forget(kept)
         maps: Iterable[dict[Epoch, object]] = (
             self.views,  # type: ignore[assignment]  # only keys are looked at
-            self._rosters,
+            self._draws,
             self._assignments,
             self._evidence,
-            self.anchored,
             self.proposals,
         )
         for one in maps:
-            for epoch in [e for e in one if e < oldest]:
+            for epoch in [e for e in one if e not in kept]:
                 del one[epoch]
-        first = self.clock.first(Epoch(max(0, oldest)))
-        for number in [r for r in self._rounds if r < first]:
+        self._opened &= kept
+        for number in [r for r in self._rounds if self.clock.epoch_of(r) not in kept]:
             del self._rounds[number]
-        keep_from = Epoch(current - self._retain_epochs + 1)
-        if keep_from > 0:
-            await self._store.prune(keep_from, self.clock.first(keep_from))
+        settled = self.last_folded - REORG_EPOCHS_MAX
+        for headers in (self.anchored, self._folded):
+            for epoch in [e for e in headers if e <= settled]:
+                del headers[epoch]
+        self._unwritten = {e for e in self._unwritten if e > self.last_folded}
+        await self._prune(current)
+
+    async def _prune(self, current: Epoch) -> None:
+        """Forget in the store what retention allows; unfolded epochs wait for their anchors."""
+        retained = current - self._retain_epochs + 1
+        own = min(retained, max(self.last_folded + 1, current - UNFOLDED_EPOCHS_MAX + 1))
+        batches = retained if self._is_light else own
+        if own <= self._pruned and batches <= self._pruned:
+            return
+        with self._without_disk():
+            before_round = self.clock.first(Epoch(max(0, own)))
+            await self._store.prune(Epoch(max(0, batches)), before_round)
+            self._pruned = Epoch(max(own, batches))

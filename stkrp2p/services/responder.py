@@ -1,7 +1,12 @@
-"""Answer audits: check that the question is due, ask the workload, sign what it says."""
+"""Answer audits: check that the question is due, ask the workload, sign what it says.
+
+An auditor may ask again, because answers get lost; it gets the answer it was given, so that asking
+costs the workload once. A failure is not kept: the workload may be back.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 import trio
@@ -9,6 +14,7 @@ import trio
 from stkrp2p.core.assignment import draw_of
 from stkrp2p.core.beacon import BeaconRound, verified
 from stkrp2p.core.challenge import (
+    REPORT_BYTES_MAX,
     VERSION,
     Question,
     Status,
@@ -30,6 +36,10 @@ BEHIND_ROUNDS_MAX = 2
 """How late a question may come."""
 
 
+ANSWERS_KEPT_MAX = 64
+"""Answers kept for auditors that ask again; more than one round's auditors, at most 3 MiB."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Responder:
     """The side of a node that is audited."""
@@ -43,6 +53,9 @@ class Responder:
     answered: int = 0
     """Questions answered since the start, for `status`."""
 
+    _given: OrderedDict[tuple[Round, NodeId], bytes] = field(
+        default_factory=OrderedDict, repr=False
+    )
     _turns: trio.CapacityLimiter = field(
         default_factory=lambda: trio.CapacityLimiter(WORKLOAD_CALLS_MAX), repr=False
     )
@@ -59,8 +72,20 @@ class Responder:
             raise ProtocolError("unknown-version")
         if question.network != self.ledger.network_id:
             raise ProtocolError("foreign-network")
-        one = self._due_round(Round(question.round), question.round_signature)
+        number = Round(question.round)
+        self._check_due(number)
+        if self.ledger.roster(self.ledger.clock.epoch_of(number)).get(auditor) is None:
+            raise ProtocolError("not-member")
+        given = self._given.get((number, auditor))
+        if given is not None:
+            return given
+        one = self.ledger.round(number) or verified(
+            self.ledger.genesis.beacon, number, question.round_signature
+        )
         self._check_turn(auditor, one)
+        return await self._serve(auditor, one)
+
+    async def _serve(self, auditor: NodeId, one: BeaconRound) -> bytes:
         challenge = challenge_of(one.randomness, auditor, self.node)
         status, report = await self._report(challenge)
         signed = sign_answer(
@@ -72,20 +97,22 @@ class Responder:
             report=report,
         )
         self.answered += 1
-        return encode(signed)
+        answer = encode(signed)
+        if status is Status.SERVED:
+            self._given[(one.number, auditor)] = answer
+            if len(self._given) > ANSWERS_KEPT_MAX:
+                self._given.popitem(last=False)
+        return answer
 
-    def _due_round(self, number: Round, signature: bytes) -> BeaconRound:
+    def _check_due(self, number: Round) -> None:
         now = self.ledger.genesis.beacon.last_due(self.clock.unix_ms())
         if not now - BEHIND_ROUNDS_MAX <= number <= now + AHEAD_ROUNDS_MAX:
             raise ProtocolError("not-due", f"round {number}, it is {now}")
-        known = self.ledger.round(number)
-        return known or verified(self.ledger.genesis.beacon, number, signature)
 
     def _check_turn(self, auditor: NodeId, one: BeaconRound) -> None:
         epoch = self.ledger.clock.epoch_of(one.number)
-        if self.ledger.roster(epoch).get(auditor) is None:
-            raise ProtocolError("not-member")
-        assignment = self.ledger.assignment(epoch)
+        # With a provisional roster our assignment may be the wrong one: then any member is served.
+        assignment = self.ledger.assignment(epoch) if self.ledger.is_roster_final(epoch) else None
         if assignment is not None and auditor not in assignment.auditors(self.node):
             raise ProtocolError("unassigned")
         if not draw_of(one.randomness, self.ledger.params.draw_ppm)(self.node):
@@ -97,8 +124,11 @@ class Responder:
         try:
             with trio.fail_after(self.ledger.params.probe_window_ms / 1000):
                 async with self._turns:
-                    return Status.SERVED, await self.workload.answer(challenge)
+                    report = await self.workload.answer(challenge)
         except WorkloadError as error:
             return Status.FAILED, str(error).encode()[:256]
         except trio.TooSlowError:
             return Status.FAILED, b"the workload took too long"
+        if len(report) > REPORT_BYTES_MAX:
+            return Status.FAILED, b"the workload's report is too long"
+        return Status.SERVED, report

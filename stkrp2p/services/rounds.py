@@ -18,7 +18,7 @@ from stkrp2p.core.reconcile import (
     AskRounds,
     RoundList,
 )
-from stkrp2p.core.types import Epoch, NodeId, ProtocolError, Round
+from stkrp2p.core.types import NodeId, ProtocolError, Round
 from stkrp2p.core.wire import ANSWER_BYTES_MAX, decode, encode
 from stkrp2p.ports import Beacons, BeaconUnavailable, Entropy, Network, Unreachable, WallClock
 from stkrp2p.services.ledger import Ledger
@@ -30,6 +30,12 @@ PEERS_ASKED_MAX = 3
 
 ASK_MS_MAX = 3_000
 """Time a peer has to answer."""
+
+SOURCE_PARTS = 2
+"""A source that gives nothing for this part of a period is doubted: peers are asked as well."""
+
+RETRY_PARTS = 10
+"""A round that nobody has yet is asked for again after this part of a period."""
 
 GAP_ROUNDS_MAX = 4 * ROUNDS_MAX
 """Missing past rounds fetched in one pass."""
@@ -67,10 +73,15 @@ class RoundSource:
         self.state = BeaconState()
 
     async def find(self, number: Round) -> BeaconRound | None:
-        """Return a verified round, or `None` if neither sources nor peers have it now."""
+        """Return a verified round, or `None` if neither sources nor peers have it now.
+
+        A source that hangs delays the question to peers by a part of a period, no more.
+        """
+        beacon = self._ledger.genesis.beacon
         try:
-            signature = await self._beacons.fetch(number)
-            return verified(self._ledger.genesis.beacon, number, signature)
+            with trio.move_on_after(beacon.period_ms / SOURCE_PARTS / 1000):
+                return verified(beacon, number, await self._beacons.fetch(number))
+            self.state.detail = "the source hangs"
         except BeaconUnavailable as error:
             self.state.detail = str(error)
         except ProtocolError as error:
@@ -84,11 +95,14 @@ class RoundSource:
         for node in self._some_peers():
             try:
                 found = await self._ask(node, first, count)
-            except (Unreachable, ProtocolError) as error:
+            except Unreachable as error:
                 log.debug("no rounds from peer", peer=node.hex()[:8], error=str(error))
-                continue
-            if found:
-                return found
+            except ProtocolError as error:
+                self.state.rejected += 1
+                log.info("false rounds from peer", peer=node.hex()[:8], error=str(error))
+            else:
+                if found:
+                    return found
         return []
 
     async def _ask(self, node: NodeId, first: Round, count: int) -> list[BeaconRound]:
@@ -108,7 +122,7 @@ class RoundSource:
         if listed.first != first:
             raise ProtocolError("other-rounds")
         rounds = []
-        for i, signature in enumerate(listed.signatures):
+        for i, signature in enumerate(listed.signatures[:count]):
             rounds.append(verified(self._ledger.genesis.beacon, Round(first + i), signature))
             await trio.lowlevel.checkpoint()
         return rounds
@@ -129,8 +143,9 @@ async def run_rounds(
 ) -> None:
     """Fetch each round as it falls due, until cancelled.
 
-    A round that comes late is kept for its epoch's view but not passed on: its challenge is long
-    public. A reader that falls behind misses rounds; the drop is logged.
+    A round is looked for until the next one is due. One that comes later is kept for its epoch's
+    view but not passed on: its challenge is long public. A reader that falls behind misses rounds;
+    the drop is logged.
 
     Args:
         source: Where rounds come from.
@@ -149,29 +164,35 @@ async def run_rounds(
                 await trio.sleep(min(max(wait_ms, 1), beacon.period_ms) / 1000)
                 continue
             last = current
-            if current < ledger.clock.first_round:
-                continue
-            with trio.move_on_after(2 * beacon.period_ms / 1000):
-                await _take_current(source, ledger, current, arrivals)
+            if current >= ledger.clock.first_round:
+                await _take_current(source, ledger, clock, current, arrivals)
 
 
 async def _take_current(
     source: RoundSource,
     ledger: Ledger,
+    clock: WallClock,
     number: Round,
     arrivals: trio.MemorySendChannel[Arrival],
 ) -> None:
-    found = ledger.round(number) or await source.find(number)
+    beacon = ledger.genesis.beacon
+    left_ms = beacon.due_ms(Round(number + 1)) - clock.unix_ms()
+    found = ledger.round(number)
+    with trio.move_on_after(max(0, left_ms) / 1000):
+        while found is None:
+            found = await source.find(number)
+            if found is None:
+                await trio.sleep(beacon.period_ms / RETRY_PARTS / 1000)
     if found is None:
         return
-    arrival = Arrival(found, trio.current_time())
-    await ledger.add_rounds([found])
-    source.state.last_round = max(source.state.last_round, number)
-    source.state.detail = "ok"
+    ledger.hold_round(found)
     try:
-        arrivals.send_nowait(arrival)
+        arrivals.send_nowait(Arrival(found, trio.current_time()))
     except trio.WouldBlock:
         log.warning("round dropped", round=number)
+    source.state.last_round = max(source.state.last_round, number)
+    source.state.detail = "ok"
+    await ledger.add_rounds([found])
 
 
 async def run_gap_filler(source: RoundSource, ledger: Ledger, clock: WallClock) -> None:
@@ -179,13 +200,14 @@ async def run_gap_filler(source: RoundSource, ledger: Ledger, clock: WallClock) 
     beacon = ledger.genesis.beacon
     while True:
         # The round just due is still on its way to everybody.
-        settled = Round(beacon.last_due(clock.unix_ms()) - 2)
+        settled = Round(beacon.last_due(clock.unix_ms()) - 1)
         current = ledger.clock.epoch_of(settled)
-        for epoch in range(max(0, ledger.last_folded + 1), current + 1):
-            missing = ledger.missing_rounds(Epoch(epoch), settled)
+        for epoch in ledger.open_epochs(current):
+            await ledger.open(epoch)
+            missing = ledger.missing_rounds(epoch, settled)
             if missing and not await _fill(source, ledger, missing):
                 break
-        await trio.sleep(2 * beacon.period_ms / 1000)
+        await trio.sleep(beacon.period_ms / 1000)
 
 
 async def _fill(source: RoundSource, ledger: Ledger, missing: list[Round]) -> bool:

@@ -8,13 +8,14 @@ proposals by the council's, tables by the anchored root.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import structlog
 import trio
 
-from stkrp2p.core.anchor import SealedAnchor, is_sealed_by_council
+from stkrp2p.core.anchor import Header, SealedAnchor, is_sealed_by_council
 from stkrp2p.core.batch import Batch, EpochView, check_batch, read_batch
 from stkrp2p.core.challenge import receipts_tree
 from stkrp2p.core.merkle import Tree, is_proved
@@ -54,11 +55,13 @@ from stkrp2p.core.reconcile import (
 )
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Digest, Epoch, NodeId, ProtocolError, Round
-from stkrp2p.core.wire import ANSWER_BYTES_MAX, Message, decode, encode
+from stkrp2p.core.wire import ANSWER_BYTES_MAX, M, Message, decode, encode
 from stkrp2p.ports import Entropy, Network, Store, Unreachable, WallClock
 from stkrp2p.services.directory import Directory
 from stkrp2p.services.gossip import receipts_of
 from stkrp2p.services.ledger import Ledger
+from stkrp2p.services.offload import offload
+from stkrp2p.services.tables import Tables
 
 log = structlog.get_logger()
 
@@ -66,7 +69,23 @@ ASK_MS_MAX = 10_000
 """Time a peer has to answer one question."""
 
 SESSION_QUESTIONS_MAX = 64
-"""Questions of one session about one epoch; a larger difference waits for the next session."""
+"""Times we say what we have in one session; a larger difference waits for the next one."""
+
+SESSION_MS_MAX = 30_000
+"""Time of one session; a peer that takes longer is left for another."""
+
+TABLE_MS_MAX = 120_000
+"""Time for a whole score table from one peer."""
+
+PEERS_ASKED_MAX = 4
+"""Peers asked for one anchor, proof or table, before the next look."""
+
+PEERS_SYNCED = 2
+"""Peers compared with in each pass. With one, a node sometimes stayed behind for a minute."""
+
+AHEAD_EPOCHS_MAX = 1
+"""How far ahead of our clock a question's epoch may be."""
+
 GIVE_BYTES_MAX = 48 * 1024
 """Bytes of batches in one `Give`: a question's frame has at most 64 KiB."""
 
@@ -84,6 +103,8 @@ class SyncServer:
     ledger: Ledger
     store: Store
     directory: Directory
+    clock: WallClock
+    tables: Tables
     served: Counter[str] = field(default_factory=Counter)
     """Questions answered by kind, for `status`."""
 
@@ -97,8 +118,21 @@ class SyncServer:
         if question.network != self.ledger.network_id:
             raise ProtocolError("foreign-network")
         self.served[type(question).__name__] += 1
+        if not self._is_in_reach(question):
+            return NOTHING
         answer = await self._answer(question)
         return NOTHING if answer is None else encode(answer)
+
+    def _is_in_reach(self, question: Question) -> bool:
+        """Tell whether there can be an answer yet: nothing is computed or read for what is not."""
+        last_due = self.ledger.genesis.beacon.last_due(self.clock.unix_ms())
+        match question:
+            case AskRounds():
+                return question.first <= last_due + 1
+            case AskRecords():
+                return True
+            case _:
+                return question.epoch <= self.ledger.clock.epoch_of(last_due) + AHEAD_EPOCHS_MAX
 
     async def _answer(self, question: Question) -> Message | None:
         match question:
@@ -145,17 +179,19 @@ class SyncServer:
         return RoundList(first=question.first, signatures=tuple(r.signature for r in rounds))
 
     async def _scores(self, question: AskScores) -> ScoreList | None:
-        scores = await self.store.scores(Epoch(question.epoch))
-        if not scores:
+        table = await self.tables.get(Epoch(question.epoch))
+        if table is None:
             return None
-        return score_list(scores, question.first)
+        return score_list(table.scores, question.first)
 
     async def _proof(self, question: AskProof) -> ScoreProof | None:
-        scores = await self.store.scores(Epoch(question.epoch))
-        mine = next((s for s in scores if s.node == question.node), None)
-        if mine is None:
+        table = await self.tables.get(Epoch(question.epoch))
+        if table is None:
             return None
-        return ScoreProof(score=mine, proof=Tree(s.leaf() for s in scores).proof(mine.leaf()))
+        score = table.by_node.get(NodeId(question.node))
+        if score is None:
+            return None
+        return ScoreProof(score=score, proof=table.tree.proof(score.leaf()))
 
     async def _receipt(self, question: AskReceipt) -> ReceiptProof | None:
         clock = self.ledger.clock
@@ -212,7 +248,7 @@ class SyncClient:
     network: Network
     entropy: Entropy
 
-    async def ask(self, node: NodeId, question: Question) -> bytes:
+    async def ask(self, node: NodeId, question: Question, *, timeout_ms: int = ASK_MS_MAX) -> bytes:
         """Ask one question; empty if the peer has nothing.
 
         Raises:
@@ -222,7 +258,7 @@ class SyncClient:
             node,
             SYNC_PROTOCOL,
             encode(question),
-            timeout_ms=ASK_MS_MAX,
+            timeout_ms=timeout_ms,
             answer_bytes_max=ANSWER_BYTES_MAX,
         )
 
@@ -235,24 +271,28 @@ class SyncClient:
         """Make our evidence of an epoch and a peer's equal; return how many batches were new.
 
         Raises:
-            Unreachable: The peer stopped answering.
+            Unreachable: The peer stopped answering, or is slower than `SESSION_MS_MAX` allows.
             ProtocolError: It sent something wrong.
         """
         view = self.ledger.view(epoch)
         if view is None:
             return 0
+        with trio.move_on_after(SESSION_MS_MAX / 1000):
+            return await self._session(node, view)
+        raise Unreachable("the session takes too long")
+
+    async def _session(self, node: NodeId, view: EpochView) -> int:
         fresh = 0
         for _ in range(SESSION_QUESTIONS_MAX):
-            evidence = self.ledger.evidence(epoch)
-            holdings = holdings_of(evidence, view.roster)
-            raw = await self.ask(node, have_of(self.ledger.network_id, epoch, holdings))
+            holdings = holdings_of(self.ledger.evidence(view.epoch), view.roster)
+            raw = await self.ask(node, have_of(self.ledger.network_id, view.epoch, holdings))
             if not raw:
                 return fresh
             delta = decode(raw, Delta, bytes_max=ANSWER_BYTES_MAX)
-            fresh += await take_frames(self.ledger, view, delta.frames)
+            came = await take_frames(self.ledger, view, delta.frames)
             await self._give(node, view, delta)
-            fresh += await self._settle_chunks(node, view, delta)
-            if not delta.is_more:
+            fresh += came + await self._settle_chunks(node, view, delta)
+            if not delta.is_more or not came:
                 return fresh
         return fresh
 
@@ -269,7 +309,8 @@ class SyncClient:
     async def _settle_chunks(self, node: NodeId, view: EpochView, delta: Delta) -> int:
         """Fetch what differs in chunks whose bits agree: the other half of an equivocation."""
         fresh = 0
-        for chunk in delta.differing:
+        chunks = -(-len(view.roster) // CHUNK_MEMBERS)
+        for chunk in sorted({c for c in delta.differing if c < chunks}):
             question = AskIds(network=self.ledger.network_id, epoch=view.epoch, chunk=chunk)
             raw = await self.ask(node, question)
             listed = decode(raw, IdList, bytes_max=ANSWER_BYTES_MAX) if raw else IdList(ids=())
@@ -283,75 +324,91 @@ class SyncClient:
                 fresh += await take_frames(self.ledger, view, frames)
         return fresh
 
-    async def sealed_anchor(self, epoch: Epoch) -> SealedAnchor | None:
-        """Return an epoch's proposal that the council signed, from whichever peer has it."""
-        question = AskAnchor(network=self.ledger.network_id, epoch=epoch)
-        for node in self.peers():
+    async def _from_peers(self, question: Question, shape: type[M]) -> AsyncGenerator[M]:
+        """Yield the answers of a few random peers that have one."""
+        for node in self.peers()[:PEERS_ASKED_MAX]:
             try:
                 raw = await self.ask(node, question)
-                if not raw:
-                    continue
-                sealed = decode(raw, SealedAnchor, bytes_max=ANSWER_BYTES_MAX)
+                answer = decode(raw, shape, bytes_max=ANSWER_BYTES_MAX) if raw else None
             except (Unreachable, ProtocolError) as error:
-                log.debug("no anchor from peer", peer=node.hex()[:8], error=str(error))
+                log.debug("no answer from peer", peer=node.hex()[:8], error=str(error))
                 continue
-            if sealed.header.epoch == epoch and is_sealed_by_council(self.ledger.genesis, sealed):
-                return sealed
+            if answer is not None:
+                yield answer
+
+    async def sealed_anchor(self, header: Header) -> SealedAnchor | None:
+        """Return the proposal behind an anchored header, from whichever peer has it."""
+        question = AskAnchor(network=self.ledger.network_id, epoch=header.epoch)
+        async with aclosing(self._from_peers(question, SealedAnchor)) as answers:
+            async for sealed in answers:
+                if sealed.header == header and is_sealed_by_council(self.ledger.genesis, sealed):
+                    return sealed
+        return None
+
+    async def proved_score(self, sealed: SealedAnchor, of: NodeId) -> ScoreProof | None:
+        """Return one member's score with a proof that leads to the anchored root."""
+        root, epoch = Digest(sealed.header.score_root), Epoch(sealed.header.epoch)
+        question = AskProof(network=self.ledger.network_id, epoch=epoch, node=of)
+        async with aclosing(self._from_peers(question, ScoreProof)) as answers:
+            async for shown in answers:
+                if shown.score.node == of and is_proved(root, shown.score.leaf(), shown.proof):
+                    return shown
         return None
 
     async def score_table(self, sealed: SealedAnchor) -> tuple[Score, ...]:
         """Return an anchored epoch's score table, checked against its root; empty if none is had."""
-        for node in self.peers():
+        epoch = Epoch(sealed.header.epoch)
+        total = len(self.ledger.roster(epoch))
+        for node in self.peers()[:PEERS_ASKED_MAX]:
+            scores: tuple[Score, ...] = ()
             try:
-                scores = await self._table_from(node, Epoch(sealed.header.epoch))
+                with trio.move_on_after(TABLE_MS_MAX / 1000):
+                    scores = await self._table_from(node, epoch, total)
             except (Unreachable, ProtocolError) as error:
                 log.debug("no table from peer", peer=node.hex()[:8], error=str(error))
-                continue
-            if scores and Tree(s.leaf() for s in scores).root == sealed.header.score_root:
-                return tuple(scores)
+            if scores and await self._is_table_of(sealed, scores):
+                return scores
         return ()
 
-    async def _table_from(self, node: NodeId, epoch: Epoch) -> list[Score]:
+    async def _is_table_of(self, sealed: SealedAnchor, scores: tuple[Score, ...]) -> bool:
+        root = await offload(lambda: Tree(s.leaf() for s in scores).root, members=len(scores))
+        return root == sealed.header.score_root
+
+    async def _table_from(self, node: NodeId, epoch: Epoch, total: int) -> tuple[Score, ...]:
+        """Return a peer's table of as many scores as the roster has; empty if it has none."""
         scores: list[Score] = []
-        while True:
+        while len(scores) < total:
             question = AskScores(network=self.ledger.network_id, epoch=epoch, first=len(scores))
             raw = await self.ask(node, question)
             if not raw:
-                return []
+                return ()
             page = decode(raw, ScoreList, bytes_max=ANSWER_BYTES_MAX)
+            if page.total != total or not page.scores:
+                raise ProtocolError("other-scores")
             scores += read_scores(page)
-            if not page.scores or len(scores) >= page.total:
-                return scores
-
-    async def proved_score(self, sealed: SealedAnchor, of: NodeId) -> ScoreProof | None:
-        """Return one member's score with a proof that leads to the anchored root."""
-        epoch = Epoch(sealed.header.epoch)
-        question = AskProof(network=self.ledger.network_id, epoch=epoch, node=of)
-        for node in self.peers():
-            try:
-                raw = await self.ask(node, question)
-                if not raw:
-                    continue
-                shown = decode(raw, ScoreProof, bytes_max=ANSWER_BYTES_MAX)
-            except (Unreachable, ProtocolError):
-                continue
-            root = sealed.header.score_root
-            if shown.score.node == of and is_proved(Digest(root), shown.score.leaf(), shown.proof):
-                return shown
-        return None
+        return tuple(scores[:total])
 
 
 async def run_sync(client: SyncClient, clock: WallClock) -> None:
-    """Compare the epochs not yet folded with one random peer in each round, until cancelled."""
+    """Compare our open epochs with those of a few random peers, pass after pass, until cancelled.
+
+    A peer that is slow or sends something wrong is left alone until it is drawn again.
+    """
     ledger, beacon = client.ledger, client.ledger.genesis.beacon
+
+    async def compare(node: NodeId, epochs: Sequence[Epoch]) -> None:
+        try:
+            for epoch in epochs:
+                fresh = await client.reconcile(node, epoch)
+                if fresh:
+                    log.info("batches synced", epoch=epoch, count=fresh)
+        except (Unreachable, ProtocolError) as error:
+            log.debug("sync failed", peer=node.hex()[:8], error=str(error))
+
     while True:
         current = ledger.clock.epoch_of(beacon.last_due(clock.unix_ms()))
-        for node in client.peers()[:1]:
-            try:
-                for epoch in range(ledger.last_folded + 1, current + 1):
-                    fresh = await client.reconcile(node, Epoch(epoch))
-                    if fresh:
-                        log.info("batches synced", epoch=epoch, count=fresh)
-            except (Unreachable, ProtocolError) as error:
-                log.debug("sync failed", peer=node.hex()[:8], error=str(error))
+        epochs = [e for e in ledger.open_epochs(current) if e > ledger.last_folded]
+        async with trio.open_nursery() as nursery:
+            for node in client.peers()[:PEERS_SYNCED]:
+                nursery.start_soon(compare, node, epochs)
         await trio.sleep(SYNC_ROUNDS * beacon.period_ms / 1000)

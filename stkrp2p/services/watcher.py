@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import structlog
 import trio
 
-from stkrp2p.core.anchor import Header, SealedAnchor
+from stkrp2p.core.anchor import Header, SealedAnchor, differences
 from stkrp2p.core.types import Epoch, NodeId, ProtocolError
-from stkrp2p.ports import Chain, ChainUnavailable, Unreachable, WallClock
+from stkrp2p.ports import Chain, ChainUnavailable, NoSpace, Unreachable, WallClock
 from stkrp2p.services.directory import Directory
 from stkrp2p.services.ledger import AnchorMismatch, Ledger, MissingBatches
 from stkrp2p.services.sync import SyncClient
@@ -29,6 +29,13 @@ PEERS_TRIED_MAX = 8
 """Peers reconciled with, for one epoch's missing batches, before the next look."""
 
 
+LIGHT_BEHIND_EPOCHS = 2
+"""A light node that is so many epochs behind takes the newest roots over at once."""
+
+PROOF_LOOKS_MAX = 10
+"""Looks at the chain during which a light node waits for the proof of its own score."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Watcher:
     """A node's eye on the contracts."""
@@ -40,6 +47,17 @@ class Watcher:
     directory: Directory
     clock: WallClock
     is_light: bool
+    _refused: Header | None = None
+    """The anchored header that does not follow from our evidence; not tried again."""
+
+    _proof_looks: int = 0
+    """Looks that brought no proof of our score in the next epoch."""
+
+    @property
+    def current(self) -> Epoch:
+        """The epoch by our clock."""
+        beacon = self.ledger.genesis.beacon
+        return self.ledger.clock.epoch_of(beacon.last_due(self.clock.unix_ms()))
 
     async def look(self) -> None:
         """Take over what the chain says now.
@@ -48,56 +66,89 @@ class Watcher:
             ChainUnavailable: The endpoint does not serve.
         """
         await self.ledger.set_registry(await self.chain.registry())
-        beacon = self.ledger.genesis.beacon
-        current = self.ledger.clock.epoch_of(beacon.last_due(self.clock.unix_ms()))
-        self.directory.follow_registry(current)
-        first = Epoch(self.ledger.last_folded + 1)
-        records = await self.chain.anchors(first)
-        for epoch in [e for e in self.ledger.anchored if e >= first]:
-            del self.ledger.anchored[epoch]  # a reorganisation may have taken it back
-        for record in records:
-            self.ledger.anchored[Epoch(record.header.epoch)] = record.header
+        first = self.ledger.first_unsettled
+        self.ledger.take_anchors(first, await self.chain.anchors(first))
 
     async def fold_anchored(self) -> None:
         """Fold every anchored epoch that we can, in order."""
         while True:
             epoch = Epoch(self.ledger.last_folded + 1)
             header = self.ledger.anchored.get(epoch)
-            if header is None or not await self._fold(epoch, header):
+            if header is None or header == self._refused:
+                return
+            try:
+                if not await self._fold(epoch, header):
+                    return
+            except NoSpace as error:
+                self.ledger.note_full_disk(error)
                 return
 
     async def _fold(self, epoch: Epoch, header: Header) -> bool:
-        sealed = await self.ledger.sealed(epoch) or await self.sync.sealed_anchor(epoch)
-        if sealed is None or sealed.header != header:
-            return False
         if self.is_light:
-            return await self._follow(sealed)
-        if self.ledger.view(epoch) is None:
+            return await self._follow(epoch)
+        sealed = await self._sealed(epoch, header)
+        if sealed is None or not self.ledger.is_roster_final(epoch):
+            return await self._skip(epoch)
+        if await self.ledger.open(epoch) is None:
             return await self._skip(epoch)
         try:
             await self.ledger.fold(sealed, header)
         except MissingBatches:
-            await self._fetch(epoch)
-            return False
+            return not await self._fetch(epoch) and await self._skip(epoch)
         except (AnchorMismatch, ProtocolError) as error:
-            log.critical("anchor differs from our evidence", epoch=epoch, error=str(error))
+            self._refuse(header, str(error))
             return False
         log.info("epoch folded", epoch=epoch, score_root=header.score_root.hex()[:16])
         return True
 
-    async def _fetch(self, epoch: Epoch) -> None:
+    async def _sealed(self, epoch: Epoch, header: Header) -> SealedAnchor | None:
+        """Return the proposal behind an anchor, ours or a peer's."""
+        sealed = await self.ledger.sealed(epoch)
+        if sealed is not None and sealed.header == header:
+            return sealed
+        if sealed is not None:
+            wrong = ", ".join(differences(sealed.header, header))
+            self.ledger.alarm = f"epoch {epoch}: the council signed another {wrong}"
+            log.critical("two headers of one epoch", epoch=epoch, fields=wrong)
+        return await self.sync.sealed_anchor(header)
+
+    def _refuse(self, header: Header, why: str) -> None:
+        self._refused = header
+        self.ledger.alarm = f"epoch {header.epoch}: {why}"
+        log.critical("anchor differs from our evidence", epoch=header.epoch, error=why)
+
+    async def _fetch(self, epoch: Epoch) -> bool:
+        """Fetch an epoch's batches; tell whether some peer had any that were new."""
         for node in self.sync.peers()[:PEERS_TRIED_MAX]:
             try:
                 if await self.sync.reconcile(node, epoch):
-                    return
+                    return True
             except (Unreachable, ProtocolError) as error:
                 log.debug("sync failed", peer=node.hex()[:8], error=str(error))
+        return False
 
-    async def _follow(self, sealed: SealedAnchor) -> bool:
-        """Take an epoch's roots over, with the proof of our own score if somebody shows it."""
-        shown = await self.sync.proved_score(sealed, self.node)
-        await self.ledger.follow(sealed, [shown.score] if shown else [])
-        log.info("epoch followed", epoch=sealed.header.epoch, is_score_proved=shown is not None)
+    async def _follow(self, epoch: Epoch) -> bool:
+        """Take roots over, with the proof of our own score; from far behind, the newest at once.
+
+        Peers fold an epoch when they see its anchor, as we do: the proof may take a few looks.
+        """
+        newest = max(self.ledger.anchored)
+        if newest - epoch >= LIGHT_BEHIND_EPOCHS:
+            epoch = newest
+        sealed = await self._sealed(epoch, self.ledger.anchored[epoch])
+        if sealed is None:
+            return False
+        shown = None
+        if self.ledger.roster(epoch).get(self.node) is not None:
+            shown = await self.sync.proved_score(sealed, self.node)
+            self._proof_looks += 1
+            if shown is None and self._proof_looks < PROOF_LOOKS_MAX:
+                return False
+        self._proof_looks = 0
+        await self.ledger.follow(
+            sealed, [shown.score] if shown else [], shown.proof if shown else []
+        )
+        log.info("epoch followed", epoch=epoch, is_score_proved=shown is not None)
         return True
 
     async def _skip(self, epoch: Epoch) -> bool:
@@ -107,13 +158,12 @@ class Watcher:
         batches are on their way.
         """
         newest = max(self.ledger.anchored)
-        if newest - epoch < self.ledger.params.retain_epochs:
+        header = self.ledger.anchored[newest]
+        if newest - epoch < self.ledger.params.retain_epochs or header == self._refused:
             return False
-        sealed = await self.sync.sealed_anchor(newest)
-        if sealed is None or sealed.header != self.ledger.anchored[newest]:
-            return False
-        scores = await self.sync.score_table(sealed)
-        if not scores:
+        sealed = await self._sealed(newest, header)
+        scores = await self.sync.score_table(sealed) if sealed else ()
+        if sealed is None or not scores:
             return False
         await self.ledger.take_table(sealed, scores)
         log.info("joined at an anchored table", epoch=newest)
@@ -121,14 +171,20 @@ class Watcher:
 
 
 async def run_watcher(watcher: Watcher) -> None:
-    """Look at the chain every round (at most every slot), and fold, until cancelled."""
-    beacon = watcher.ledger.genesis.beacon
+    """Look at the chain every round (at most every slot), and fold, until cancelled.
+
+    Peers are looked for before the first look: the store may know the registry, and a chain that is
+    down must not keep us alone.
+    """
+    beacon, ledger = watcher.ledger.genesis.beacon, watcher.ledger
     while True:
+        watcher.directory.follow_registry(watcher.current)
         try:
             await watcher.look()
         except ChainUnavailable as error:
             log.debug("chain unavailable", error=str(error))
+        watcher.directory.follow_registry(watcher.current)
         await watcher.fold_anchored()
-        current = watcher.ledger.clock.epoch_of(beacon.last_due(watcher.clock.unix_ms()))
-        await watcher.ledger.forget(current)
+        await ledger.forget(watcher.current)
+        await ledger.rosters.prepare(watcher.current)
         await trio.sleep(min(beacon.period_ms, POLL_MS_MAX) / 1000)
