@@ -121,10 +121,7 @@ class StoreLocked(StoreError):
 
 
 class StoreFull(StoreError):
-    """The disk takes no more: full, read-only, over quota.
-
-    What was stored stays readable, and writing works again once there is space.
-    """
+    """The disk takes no more: full, read-only, over quota; the node outlives it."""
 
 
 class StoreCorrupt(StoreError):
@@ -357,8 +354,11 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(
             uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
         )
-    with _closed_on_error(connection):
-        is_ours = _check_version(connection, path)
+    try:
+        with _closed_on_error(connection):
+            is_ours = _check_version(connection, path)
+    except StoreFull as error:  # even a reader has to keep its place in the log
+        raise StoreError(f"cannot read {path}; run this as the user that runs the node") from error
     if not is_ours:
         connection.close()
         raise StoreMissing(f"the store at {path} is still empty; start the node once: stkrp2p run")

@@ -24,6 +24,7 @@ from stkrp2p.core import bls
 from stkrp2p.core.beacon import Beacon, verified
 from stkrp2p.core.crypto import sha256
 from stkrp2p.core.types import Round, UnixMs
+from stkrp2p.ports import WallClock
 
 SECRET = bls.secret_of(b"solo beacon of the tests".ljust(48, b"."))
 PUBLIC_KEY = bls.public_key_of(SECRET)
@@ -45,6 +46,16 @@ class ShiftedClock:
         return UnixMs(self._clock.unix_ms() + self.ahead_ms)
 
 
+class FrozenClock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.now_ms = now_ms
+
+    def unix_ms(self) -> UnixMs:
+        return UnixMs(self.now_ms)
+
+
 def clock_at(unix_ms: int) -> ShiftedClock:
     """Return a clock that shows this time now, and goes on."""
     return ShiftedClock(unix_ms - SystemClock().unix_ms())
@@ -55,7 +66,7 @@ def due_ms(number: int) -> int:
 
 
 @asynccontextmanager
-async def serving(clock: ShiftedClock, beacon: Beacon | None = None):
+async def serving(clock: WallClock, beacon: Beacon | None = None):
     """Serve the beacon; yields a client that knows where."""
     async with trio.open_nursery() as nursery:
         port = await nursery.start(serve_solo, SECRET, beacon or beacon_of(), "127.0.0.1", 0, clock)
@@ -177,17 +188,23 @@ async def test_the_api_is_drands() -> None:
 
 
 async def test_the_next_round_is_held_until_it_is_due_and_later_ones_are_not() -> None:
-    clock = clock_at(due_ms(8) - 400)
-    async with serving(clock) as client:
+    slow = beacon_of(period_ms=60_000)
+    clock = FrozenClock(slow.due_ms(Round(8)) - 200)
+    async with serving(clock, slow) as client, trio.open_nursery() as nursery:
+
+        async def hold() -> None:
+            signature = bytes.fromhex((await client.get("/public/8")).json()["signature"])
+            assert clock.now_ms >= slow.due_ms(Round(8))
+            assert verified(slow, Round(8), signature).number == 8
+
+        nursery.start_soon(hold)
         assert (await client.get("/public/9")).status_code == 404
-        held = await client.get("/public/8")
-        assert clock.unix_ms() >= due_ms(8)
-        signature = bytes.fromhex(held.json()["signature"])
-        assert verified(beacon_of(), Round(8), signature).number == 8
+        await trio.sleep(0.3)  # longer than the server believed it had to wait
+        clock.now_ms = slow.due_ms(Round(8))
 
 
 async def test_a_clock_set_back_while_a_round_is_held_gives_nothing_away() -> None:
-    clock = clock_at(due_ms(8) - 300)
+    clock = FrozenClock(due_ms(8) - 1)
     async with serving(clock) as client, trio.open_nursery() as nursery:
 
         async def hold() -> None:
@@ -197,19 +214,21 @@ async def test_a_clock_set_back_while_a_round_is_held_gives_nothing_away() -> No
 
         nursery.start_soon(hold)
         await client.get("/health")  # by now the other is on its way
-        clock.ahead_ms -= 100_000
+        clock.now_ms -= 100_000
 
 
 async def test_waiters_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solo, "WAITERS_MAX", 3)
-    beacon = beacon_of(period_ms=3_000)
+    slow = beacon_of(period_ms=60_000)
+    clock = FrozenClock(slow.due_ms(Round(8)) - 1)
     statuses: list[int] = []
 
     async def ask(client: httpx.AsyncClient) -> None:
-        statuses.append((await client.get("/public/2")).status_code)
+        statuses.append((await client.get("/public/8")).status_code)
+        if statuses == [503, 503]:
+            clock.now_ms = slow.due_ms(Round(8))
 
-    clock = clock_at(GENESIS_MS + 500)
-    async with serving(clock, beacon) as client, trio.open_nursery() as nursery:
+    async with serving(clock, slow) as client, trio.open_nursery() as nursery:
         for _ in range(5):
             nursery.start_soon(ask, client)
     assert statuses == [503, 503, 200, 200, 200]
@@ -380,7 +399,7 @@ JS = Path(__file__).parent / "js-drand"
 async def test_drands_own_client_verifies_what_the_solo_beacon_serves() -> None:
     clock = SystemClock()
     beacon = beacon_of(genesis_ms=clock.unix_ms() // 1000 * 1000 - 60_000)
-    async with serving(ShiftedClock(0), beacon) as client:
+    async with serving(clock, beacon) as client:
         info = (await client.get("/info")).json()
         following = beacon.last_due(clock.unix_ms()) + 1
         command = ["node", str(JS / "follow.mjs"), str(client.base_url), info["hash"]]

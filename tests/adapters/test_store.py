@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from stkrp2p.adapters.store import (
     PRUNE_ROWS_MAX,
     SqliteStore,
     StoreCorrupt,
+    StoreError,
     StoreFull,
     StoreLocked,
     StoreMissing,
@@ -46,6 +48,7 @@ from stkrp2p.ports import Observation, RegistrySnapshot, Store, StoredEpoch
 
 ALICE, BOB = NodeId(b"A" * 32), NodeId(b"B" * 32)
 KILLS = 20
+NOBODY = 65534
 
 
 def batch_of(epoch: int, auditor: NodeId, variant: int, signature: int = 0) -> Batch:
@@ -419,6 +422,29 @@ async def test_a_directory_that_cannot_be_made_is_a_clear_error(tmp_path: Path) 
     with pytest.raises(StoreFull, match=r"cannot write in .*/file/data"):
         async with SqliteStore.open(tmp_path / "file" / "data"):
             pytest.fail("opened a store inside a file")
+
+
+@pytest.fixture
+def anybodys_directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+async def test_another_user_is_told_whose_store_it_is(anybodys_directory: Path) -> None:
+    async with SqliteStore.open(anybodys_directory):
+        pass
+    os.seteuid(NOBODY)
+    try:
+        with pytest.raises(StoreError, match=r"run this as the user that runs the node$"):
+            async with SqliteStore.open_reader(anybodys_directory):
+                pytest.fail("read another user's store")
+        with pytest.raises(StoreFull, match=r"^cannot write in .*: Permission denied$"):
+            async with SqliteStore.open(anybodys_directory):
+                pytest.fail("opened another user's store")
+    finally:
+        os.seteuid(0)
 
 
 # ---------------------------------------------------------------------------- damage
