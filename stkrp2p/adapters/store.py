@@ -46,7 +46,7 @@ from stkrp2p.core.types import (
     UnixMs,
 )
 from stkrp2p.core.wire import Bytes20, Bytes32, Bytes48, M, Message, Uint, decode, encode
-from stkrp2p.ports import Observation, RegistrySnapshot, StoredEpoch
+from stkrp2p.ports import NoSpace, Observation, RegistrySnapshot, StoredEpoch
 
 FILE_NAME = "store.sqlite"
 LOCK_NAME = "store.lock"
@@ -120,7 +120,7 @@ class StoreLocked(StoreError):
     """Another process runs on this data directory."""
 
 
-class StoreFull(StoreError):
+class StoreFull(StoreError, NoSpace):
     """The disk takes no more: full, read-only, over quota; the node outlives it."""
 
 
