@@ -30,7 +30,7 @@ from stkrp2p.core.beacon import Beacon
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.params import MINIMAL
 from stkrp2p.core.roster import Profile, sign_claim
-from stkrp2p.core.types import Kind, NodeId, Round, UnixMs
+from stkrp2p.core.types import Epoch, Kind, NodeId, Round, UnixMs
 from stkrp2p.core.wire import encode
 from testnet import anvil, manifest
 from testnet.manifest import Manifest, NodeEntry
@@ -40,6 +40,9 @@ ETHER = 10**18
 FUNDS_WEI = 100 * ETHER
 STAKE_FULL = 100_000 * ANKR
 STAKE_LIGHT = 10_000 * ANKR
+
+BLOCK_S = 1
+"""Seconds from block to block once everybody is registered; before, each transaction has its own."""
 
 FLAKY_S = 5.0
 """How long a flaky node is frozen, and then thawed."""
@@ -182,18 +185,15 @@ def free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-async def _fund(rpc: str, addresses: Sequence[bytes]) -> None:
+async def _call(rpc: str, method: str, *params: object) -> None:
+    order = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     async with httpx.AsyncClient() as client:
-        calls = [
-            {
-                "jsonrpc": "2.0",
-                "id": i,
-                "method": "anvil_setBalance",
-                "params": [f"0x{address.hex()}", hex(FUNDS_WEI)],
-            }
-            for i, address in enumerate(addresses)
-        ]
-        (await client.post(rpc, json=calls)).raise_for_status()
+        (await client.post(rpc, json=order)).raise_for_status()
+
+
+async def _fund(rpc: str, addresses: Sequence[bytes]) -> None:
+    for address in addresses:
+        await _call(rpc, "anvil_setBalance", f"0x{address.hex()}", hex(FUNDS_WEI))
 
 
 def _members(plan: Plan, folder: Path, chain_id: int) -> list[Member]:
@@ -300,7 +300,7 @@ async def running(
     """
     folder.mkdir(parents=True)  # noqa: ASYNC240 - once, before anything runs
     processes: dict[str, subprocess.Popen[bytes]] = {}
-    node = anvil.start(anvil.Options(block_time_s=1), log_path=folder / "anvil.log")
+    node = anvil.start(anvil.Options(), log_path=folder / "anvil.log")
     processes["anvil"] = node.process
     spawner = Spawner(folder / "spawner.log")
     members: list[Member] = []
@@ -340,8 +340,10 @@ class _Build:
         self.say(f"chain      anvil at {self.rpc}")
         beacon_path, council_path = self.folder / "beacon.key", self.folder / "council.key"
         beacon = self._beacon(create_bls_key(beacon_path).public_key)
+        beacon_url = self._start_beacon(beacon, beacon_path)
         deployed = await self._deploy(beacon, create_bls_key(council_path).public_key)
-        beacon_url = await self._start_beacon(beacon, beacon_path)
+        await _until_serving(f"{beacon_url}/info", log=self.folder / "beacon.log")
+        self.say(f"beacon     solo (one key, local only), drand API at {beacon_url}")
         self.members += _members(self.plan, self.folder, deployed.genesis.chain_id)
         network = self.folder / "network.toml"
         text = dump_network(deployed.genesis, (), deploy_block=deployed.block)
@@ -384,15 +386,12 @@ class _Build:
         self.say(f"           anchor   0x{deployed.genesis.anchor.hex()}")
         return deployed
 
-    async def _start_beacon(self, beacon: Beacon, key: Path) -> str:
+    def _start_beacon(self, beacon: Beacon, key: Path) -> str:
         port, log = free_port("127.0.0.1"), self.folder / "beacon.log"
         command = [sys.executable, "-m", "stkrp2p.adapters.solo", "--key", str(key)]
         command += ["--genesis-ms", str(beacon.genesis_ms), "--period-ms", str(beacon.period_ms)]
         self.processes["beacon"] = _spawn([*command, "--listen", f"127.0.0.1:{port}"], log)
-        url = f"http://127.0.0.1:{port}"
-        await _until_serving(f"{url}/info", log=log)
-        self.say(f"beacon     solo (one key, local only), drand API at {url}")
-        return url
+        return f"http://127.0.0.1:{port}"
 
     def _start_service(self, member: Member) -> None:
         if member.service_port:
@@ -424,7 +423,7 @@ class _Build:
 
 
 async def _register_all(cluster: Cluster, deployed: Deployed) -> None:
-    """Register everybody in time for epoch 0.
+    """Register everybody in time for epoch 0; from then on the chain makes a block each second.
 
     Raises:
         ClusterFailed: The machine was too slow for that.
@@ -434,15 +433,10 @@ async def _register_all(cluster: Cluster, deployed: Deployed) -> None:
     async with trio.open_nursery() as nursery:
         for member in cluster.members:
             nursery.start_soon(_register, member, deployed, rpc)
-    while True:
-        snapshot = await cluster.chain.registry()
-        if len(snapshot.registrations) == len(cluster.members):
-            break
-        await trio.sleep(0.2)
-    late = [r for r in snapshot.registrations if r.first_epoch > 0]
-    if late:
+    await _call(rpc, "evm_setIntervalMining", BLOCK_S)
+    if SystemClock().unix_ms() >= cluster.genesis.start_ms(Epoch(0)):
         raise ClusterFailed(
-            f"{len(late)} registrations came after round 1: the machine is too busy; "
+            "the nodes were not registered before round 1: the machine is too busy; "
             "close something, or use fewer --nodes"
         )
 

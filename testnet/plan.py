@@ -79,4 +79,4 @@ class Plan:
     @property
     def start_lead_s(self) -> int:
         """Seconds from deployment to round 1: time to start all processes and register them."""
-        return 6 + (5 * (self.nodes + self.light) + 3) // 4
+        return 6 + self.nodes + self.light
