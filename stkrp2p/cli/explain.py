@@ -131,11 +131,16 @@ def _lines(genesis: Genesis, target: NodeId, accounts: list[EpochAccount]) -> li
     parts, tenure = parts_of(last, genesis.params), genesis.params.tenure_epochs
     lines = [
         f"{peer_id_text(target)}",
-        f"reliability {percent(parts.reliability_ppm)} after epoch {accounts[-1].epoch}; lost:",
-        f"  {percent(parts.down_ppm)} to rounds that were down",
-        f"  {percent(parts.doubt_ppm)} to few observations (more rounds make it surer)",
-        f"  {percent(parts.youth_ppm)} to youth (age {last.age_epochs}, half is back at {tenure})",
+        f"reliability {percent(parts.reliability_ppm)} after epoch {accounts[-1].epoch}",
     ]
+    if last.n == 0:
+        lines.append("never decided on: a light node is not audited, a new one not yet")
+    else:
+        lines += [
+            f"  {percent(parts.down_ppm)} lost to rounds that were down",
+            f"  {percent(parts.doubt_ppm)} lost to few observations (more rounds make it surer)",
+            f"  {percent(parts.youth_ppm)} lost to youth (age {last.age_epochs}, tenure {tenure})",
+        ]
     for one in accounts:
         lines += _epoch_lines(genesis, one)
     return lines

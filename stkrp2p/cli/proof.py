@@ -155,7 +155,6 @@ def _lines(found: Proved, word: ChainWord) -> list[str]:
         ("score root", "0x" + found.header.score_root.hex()),
         ("council", "signed the root" if found.is_signed else "signature is NOT stored or FALSE"),
         ("chain", chain),
+        ("proof", f"{len(found.proof)} siblings, leaf upwards; leaf and header: --json"),
     ]
-    lines = facts(pairs)
-    lines += [f"proof       {len(found.proof)} siblings, leaf upwards; leaf and header: --json"]
-    return [*lines, *(f"  0x{p.hex()}" for p in found.proof)]
+        return [*facts(pairs), *(f"  0x{p.hex()}" for p in found.proof)]

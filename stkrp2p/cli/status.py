@@ -74,7 +74,7 @@ def command(ctx: click.Context, *, loaded: Loaded, as_json: bool) -> None:
         body = {"is_running": live is not None, "is_well": not troubles, "troubles": troubles}
         print_json("status/1", {**body, "live": live, "stored": stored})
     else:
-        lines = _live_lines(live) if live is not None else facts((stored or {}).items())
+        lines = _live_lines(live) if live is not None else _stored_lines(stored)
         print_lines([*lines, *(f"attention: {t}" for t in troubles)])
         if live is None:
             click.echo(f"next: {again(loaded, 'run')}")
@@ -131,6 +131,12 @@ def _live_lines(live: dict[str, object]) -> list[str]:
         score = f"reliability {percent(seen.score.reliability_ppm)}, uptime {uptime}, duty {duty}"
         pairs.append(("score", score))
     return facts(pairs)
+
+
+def _stored_lines(stored: dict[str, object] | None) -> list[str]:
+    if stored is None:
+        return ["nothing is stored yet"]
+    return facts((name.replace("_", " "), value) for name, value in stored.items())
 
 
 def _stored(config: NodeConfig) -> dict[str, object] | None:

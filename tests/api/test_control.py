@@ -88,15 +88,17 @@ async def test_the_socket_is_never_wider_even_before_its_mode_is_set(
 ):
     path = tmp_path / "control.sock"
     modes = []
-    monkeypatch.setattr(
-        control.Path, "chmod", lambda self, mode: modes.append(stat.S_IMODE(self.stat().st_mode))
-    )
+
+    def look(path, mode):
+        modes.append((stat.S_IMODE(path.stat().st_mode), mode))
+
+    monkeypatch.setattr(control.Path, "chmod", look)
     before = os.umask(0)
     try:
         await nursery.start(serve_control, path, COMMANDS)
     finally:
         os.umask(before)
-    assert modes == [0o600]
+    assert modes == [(0o600, 0o600)]
 
 
 @pytest.mark.parametrize("extra", [0, 1, 120])
