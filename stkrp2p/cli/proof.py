@@ -157,4 +157,4 @@ def _lines(found: Proved, word: ChainWord) -> list[str]:
         ("chain", chain),
         ("proof", f"{len(found.proof)} siblings, leaf upwards; leaf and header: --json"),
     ]
-        return [*facts(pairs), *(f"  0x{p.hex()}" for p in found.proof)]
+    return [*facts(pairs), *(f"  0x{p.hex()}" for p in found.proof)]
