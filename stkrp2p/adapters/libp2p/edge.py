@@ -60,7 +60,9 @@ class Edge:
         self._outbox: deque[tuple[str, bytes]] = deque()
         self._book = PeerBook(node=self._node, limits=limits)
         self._dials: dict[NodeId, trio.Event] = {}
+        self._dial_limit = trio.Semaphore(limits.dials_max)
         self._since_s: dict[NodeId, float] = {}
+        self._used_s: dict[NodeId, float] = {}
         self._stack: Stack | None = None
         self._asker: Asker | None = None
         self._nursery: trio.Nursery | None = None
@@ -228,6 +230,7 @@ class Edge:
         if stack is None:
             raise Unreachable("the stack is being restarted")
         await self.connect(node)
+        self._used_s[node] = trio.current_time()
         stream = await stack.host.new_stream(_peer(node), [TProtocol(protocol)])
         return cast("NetStream", stream)  # the interface lacks `close_write`
 
@@ -250,15 +253,16 @@ class Edge:
     def _start_dial(self, node: NodeId) -> trio.Event:
         done = self._dials.get(node)
         if done is None:
-            if self._nursery is None or len(self._dials) >= self._limits.dials_max:
-                raise Unreachable("too many dials under way")
+            if self._nursery is None:
+                raise Unreachable("the stack is being restarted")
             done = self._dials[node] = trio.Event()
             self._nursery.start_soon(self._dial, node, done)
         return done
 
     async def _dial(self, node: NodeId, done: trio.Event) -> None:
         try:
-            address = await self._dial_any(node)
+            async with self._dial_limit:
+                address = await self._dial_any(node)
             if self._is_connected(node):
                 self._book.reached(node, address=address)
             else:
@@ -292,6 +296,7 @@ class Edge:
             self._since_s.setdefault(node, now_s)
             self._book.reached(node, address=None)
         elif self._since_s.pop(node, None) is not None:
+            self._used_s.pop(node, None)
             self._book.lost(node, now_s=now_s)
         self._wake.set()
 
@@ -311,11 +316,30 @@ class Edge:
                     if conn is not kept:
                         nursery.start_soon(conn.close)
 
+    def _close_idle(self, stack: Stack, nursery: trio.Nursery) -> None:
+        """Close the longest unused connections we dialled, beyond those we keep up anyway."""
+        excess = len(self._since_s) - self._limits.peers_kept_max
+        if excess <= 0:
+            return
+        meshed = {peer for mesh in stack.gossip.mesh.values() for peer in mesh}
+        unused = sorted(
+            (self._used_s.get(node, since_s), node)
+            for node, since_s in self._since_s.items()
+            if _peer(node) not in meshed
+            and not any(is_inbound(conn) for conn in stack.swarm.get_connections(_peer(node)))
+        )
+        idle_since_s = trio.current_time() - self._limits.idle_s
+        for used_s, node in unused[:excess]:
+            if used_s < idle_since_s:
+                self._counters["connections_closed_idle"] += 1
+                nursery.start_soon(stack.swarm.drop, _peer(node))
+
     async def _keep_connected(self, stack: Stack, nursery: trio.Nursery) -> None:
         """Dial the peers of the book that are due, until cancelled."""
         while True:
             self._wake = trio.Event()
             self._close_doubles(stack, nursery)
+            self._close_idle(stack, nursery)
             now_s = trio.current_time()
             busy = {*self._since_s, *self._dials, *self._gate.banned}
             room = min(
@@ -378,6 +402,7 @@ class Edge:
         finally:
             self._stack = self._asker = self._nursery = None
             self._since_s.clear()
+            self._used_s.clear()
             self._dials.clear()
 
     async def _empty_outbox(self, stack: Stack) -> None:

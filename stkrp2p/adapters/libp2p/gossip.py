@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import trio
 from google.protobuf.message import DecodeError
@@ -37,6 +37,7 @@ from libp2p.stream_muxer.exceptions import MuxedStreamError
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
+from stkrp2p.adapters.libp2p.bounds import Memory, Pace
 from stkrp2p.adapters.libp2p.guards import contained, finish
 from stkrp2p.adapters.libp2p.identity import node_from_peer_id
 from stkrp2p.adapters.libp2p.limits import EdgeLimits
@@ -65,42 +66,6 @@ _COUNTED_AS = {
     Judgement.REJECT: "gossip_rejected",
 }
 
-_Value = TypeVar("_Value")
-
-
-class Memory(Generic[_Value]):
-    """A mapping that forgets its oldest entry when it is full."""
-
-    def __init__(self, entries_max: int) -> None:
-        self._entries: OrderedDict[bytes, _Value] = OrderedDict()
-        self._entries_max = entries_max
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def get(self, key: bytes) -> _Value | None:
-        """Return what is remembered of `key`, else `None`."""
-        return self._entries.get(key)
-
-    def put(self, key: bytes, value: _Value) -> None:
-        """Remember `value`, as the newest entry."""
-        self._entries[key] = value
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._entries_max:
-            self._entries.popitem(last=False)
-
-    # The library asks its cache of seen ids these two.
-
-    def has(self, key: bytes) -> bool:
-        """Whether `key` is remembered."""
-        return key in self._entries
-
-    def add(self, key: bytes) -> bool:
-        """Remember `key`; `True` if it is new."""
-        is_new = key not in self._entries
-        self.put(key, True)  # type: ignore[arg-type]  # noqa: FBT003
-        return is_new
-
 
 class Blame:
     """How many messages of each forwarder were rejected lately, halved each half-life."""
@@ -121,27 +86,6 @@ class Blame:
     def is_muted(self, forwarder: ID, *, now_s: float) -> bool:
         """Whether nothing this forwarder gossips is heard for now."""
         return self.rejects(forwarder, now_s=now_s) >= self._limits.rejects_max
-
-
-class Pace:
-    """A token bucket for each forwarder: `unproven_per_s_max`, and ten seconds' worth at once."""
-
-    def __init__(self, per_s: int) -> None:
-        self._per_s = per_s
-        self._tokens: dict[ID, tuple[float, float]] = {}
-
-    def take(self, forwarder: ID, *, now_s: float) -> bool:
-        """Take one token; `False` if there is none."""
-        tokens, at_s = self._tokens.get(forwarder, (10.0 * self._per_s, now_s))
-        tokens = min(10.0 * self._per_s, tokens + (now_s - at_s) * self._per_s)
-        if tokens < 1:
-            return False
-        self._tokens[forwarder] = (tokens - 1, now_s)
-        return True
-
-    def forget(self, forwarder: ID) -> None:
-        """Forget a peer that has gone."""
-        self._tokens.pop(forwarder, None)
 
 
 class EdgePubsub(Pubsub):
@@ -275,7 +219,6 @@ class EdgePubsub(Pubsub):
         if queue is not None and len(queue):
             self._counters["gossip_dropped_peer_gone"] += len(queue)
         super()._handle_dead_peer(peer_id)
-        self.pace.forget(peer_id)
 
     async def handle_dead_peer_queue(self) -> None:
         """Replace our gossip stream to a peer as soon as the connection under it ends.
@@ -395,7 +338,7 @@ class EdgePubsub(Pubsub):
             return "gossip_duplicates_ignored", False
         if self.blame.is_muted(forwarder, now_s=now_s):
             return "gossip_dropped_muted", False
-        if not self.pace.take(forwarder, now_s=now_s):
+        if not self.pace.take(forwarder.to_bytes(), now_s=now_s):
             return "gossip_dropped_too_fast", False
         return self._sift_author(msg)
 

@@ -516,7 +516,7 @@ class EdgeSwarm(Swarm):
         """Take an accepted socket through the handshake and hold its place until it ends."""
         remote = read_write_closer.get_remote_address()
         group = ip_group(remote[0]) if remote else "?"
-        if not self._gate.knock(group):
+        if not self._gate.knock(group, now_s=trio.current_time()):
             await read_write_closer.close()
             return
         try:

@@ -32,6 +32,10 @@ class EdgeLimits:
     connections_per_peer_max: int = 2
     """Connections with one identity; a newer one closes the oldest, which is likely dead."""
 
+    connections_per_ip_per_s_max: int = 20
+    """New inbound connections from one IPv4 address or IPv6 /64 each second; ten times as many may
+    come at once. A handshake costs some 10 ms of CPU."""
+
     half_open_max: int = 128
     """Inbound connections in all that have not yet proved an identity."""
 
@@ -51,8 +55,12 @@ class EdgeLimits:
     book_peers_max: int = 20_000
     """Peers in the address book."""
 
+    idle_s: float = 30.0
+    """Beyond `peers_kept_max` peers, a connection we dialled is closed when nothing was asked on it
+    for this long, unless it is part of a mesh."""
+
     dials_max: int = 16
-    """Dials under way at once."""
+    """Dials under way at once; further ones wait."""
 
     dial_s: float = 4.0
     """Time for one address to accept a TCP connection."""

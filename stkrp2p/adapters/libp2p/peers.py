@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from stkrp2p.adapters.libp2p.bounds import Pace
 from stkrp2p.adapters.libp2p.identity import tcp_endpoint, without_peer_id
 from stkrp2p.adapters.libp2p.limits import EdgeLimits
 from stkrp2p.core.types import NodeId
@@ -30,14 +31,18 @@ class Gate:
         self._counters = counters
         self._half_open: Counter[str] = Counter()
         self._open: Counter[str] = Counter()
+        self._pace = Pace(limits.connections_per_ip_per_s_max)
 
-    def knock(self, group: str) -> bool:
+    def knock(self, group: str, *, now_s: float) -> bool:
         """Count a connection that was just accepted; `False` refuses it and counts nothing.
 
         Args:
             group: Where it comes from, as `identity.ip_group` says.
+            now_s: The time.
         """
         reason = self._refusal(group)
+        if not reason and not self._pace.take(group.encode(), now_s=now_s):
+            reason = "connections_refused_too_fast"
         if reason:
             self._counters[reason] += 1
             return False
@@ -112,20 +117,22 @@ class PeerBook:
         What is known of a peer's dials, and what was learned of its addresses, stays.
         """
         unfit = 0
-        for known in self._entries.values():
-            known.is_kept = False
-            known.addresses = ()
+        entries: dict[NodeId, _Entry] = {}
         for node, addresses in book.items():
-            if node == self.node:
-                continue
-            entry = self._entry(node, now_s=now_s)
-            if entry is None:
+            if node == self.node or len(entries) >= self.limits.book_peers_max:
                 unfit += len(addresses)
                 continue
+            entry = self._entries.get(node) or self._new_entry(node, now_s=now_s)
             entry.is_kept = True
             entry.addresses, refused = self._fit(addresses)
             unfit += refused
-        self._entries = {n: e for n, e in self._entries.items() if e.is_kept or e.learned}
+            entries[node] = entry
+        for node, entry in self._entries.items():
+            if node not in entries and entry.learned and len(entries) < self.limits.book_peers_max:
+                entry.is_kept = False
+                entry.addresses = ()
+                entries[node] = entry
+        self._entries = entries
         return unfit
 
     def learn(self, node: NodeId, addresses: Sequence[str], *, now_s: float) -> int:
@@ -206,9 +213,11 @@ class PeerBook:
     def _entry(self, node: NodeId, *, now_s: float) -> _Entry | None:
         entry = self._entries.get(node)
         if entry is None and len(self._entries) < self.limits.book_peers_max:
-            entry = _Entry(next_dial_s=now_s + self._courtesy_s(node))
-            self._entries[node] = entry
+            entry = self._entries[node] = self._new_entry(node, now_s=now_s)
         return entry
+
+    def _new_entry(self, node: NodeId, *, now_s: float) -> _Entry:
+        return _Entry(next_dial_s=now_s + self._courtesy_s(node))
 
     def _fit(self, addresses: Sequence[str]) -> tuple[tuple[str, ...], int]:
         fit = [without_peer_id(a) for a in addresses if _is_dialable(a)]

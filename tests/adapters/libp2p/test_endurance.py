@@ -31,7 +31,7 @@ async def echo(node, question):
 
 async def cycle(lab, count: int) -> None:
     """Let peers connect, ask and leave so many times in all; tasks and descriptors stay flat."""
-    edge = await lab.edge("edge")
+    edge = await lab.edge("edge", connections_per_ip_per_s_max=1_000)
     edge.serve("/echo/1", echo, answer_bytes_max=100)
     visitors = [await lab.edge(f"visitor {i}") for i in range(VISITORS)]
     for visitor in visitors:
@@ -75,7 +75,7 @@ async def test_a_thousand_visits_leave_nothing_behind(lab):
 
 
 async def test_two_hundred_identities_leave_nothing_behind(lab):
-    edge = await lab.edge("edge")
+    edge = await lab.edge("edge", connections_per_ip_per_s_max=1_000)
     peer, address = ID(peer_id_bytes(edge.node)), edge.addresses[0]
     for i in range(40):
         async with trio.open_nursery() as nursery:
@@ -113,7 +113,9 @@ def rubbish(seed: int) -> bytes:
 
 
 async def test_rubbish_harms_nobody_and_good_peers_connect_within_a_second(lab):
-    edge = await lab.edge("edge", half_open_per_ip_max=32, handshake_s=1.0)
+    edge = await lab.edge(
+        "edge", half_open_per_ip_max=32, handshake_s=1.0, connections_per_ip_per_s_max=1_000
+    )
     host, port = tcp_endpoint(edge.addresses[0])
     peer = ID(peer_id_bytes(edge.node))
     limiter = trio.CapacityLimiter(12)
