@@ -1,26 +1,32 @@
 # ruff: noqa: D102, ARG002 - the methods of a port, and their arguments, are documented in `ports`
 """A seeded network in one process: the real services over in-memory ports and a virtual clock.
 
-What varies is an argument: the seed, the latencies, who is cut off from whom, what the beacon and the
-chain do. The same seed gives the same run, event for event. Real sockets, processes and contracts
-are the local network's business (`testnet.cluster`); this is for the cases that need hours, hundreds
-of nodes or an adversary.
+What varies is an argument: the seed, the latencies, who is cut off from whom, what the beacon, the
+chain and the disks do. The same seed gives the same run, event for event, in every process. Real
+sockets, processes and contracts are the local network's business (`testnet.cluster`); this is for the
+cases that need hours, hundreds of nodes or an adversary.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import random  # noqa: TID251 - seeded: a run is a function of its seed
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TypeVar
 
+import structlog
 import trio
+import trio.testing
+from trio._core import _run as trio_internals
 
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import Header, anchor_message
-from stkrp2p.core.batch import Batch
+from stkrp2p.core.batch import Batch, read_batch
 from stkrp2p.core.beacon import Beacon, BeaconRound, round_message
 from stkrp2p.core.crypto import node_id_of
 from stkrp2p.core.merkle import is_proved
@@ -28,16 +34,28 @@ from stkrp2p.core.network import Genesis
 from stkrp2p.core.params import MINIMAL, Params
 from stkrp2p.core.roster import Profile, Registration, sign_claim
 from stkrp2p.core.score import Score
-from stkrp2p.core.types import Digest, Epoch, Judgement, Kind, NodeId, Operator, Round, UnixMs
+from stkrp2p.core.types import (
+    Digest,
+    Epoch,
+    Judgement,
+    Kind,
+    NodeId,
+    Operator,
+    ProtocolError,
+    Round,
+    UnixMs,
+)
 from stkrp2p.core.wire import encode
 from stkrp2p.node import Identity, Node, Ports, build_node
 from stkrp2p.ports import (
+    ANCHORS_MAX,
     AnchorRecord,
     BeaconUnavailable,
     ChainState,
     ChainUnavailable,
     Handler,
     Judge,
+    NoSpace,
     Observation,
     PeerStatus,
     RegistrySnapshot,
@@ -47,11 +65,51 @@ from stkrp2p.ports import (
     WorkloadHealth,
 )
 
-if TYPE_CHECKING:
-    from trio_typing import TaskStatus  # libp2p brings its stubs, which hide trio's own types
-
 GENESIS_S = 5
 """Virtual seconds before round 1."""
+
+SHORT = replace(MINIMAL, rounds_per_epoch=6, retain_epochs=16)
+"""`MINIMAL` with epochs of half the length: what most simulations need."""
+
+T = TypeVar("T")
+
+
+@contextmanager
+def _pairings_remembered() -> Iterator[None]:
+    """Check each beacon round once and not once a node: the check is pure, and most of the work."""
+    check, sign = bls.is_signed_by, bls.sign
+    bls.is_signed_by = lru_cache(maxsize=1 << 16)(check)
+    bls.sign = lru_cache(maxsize=1 << 16)(sign)
+    try:
+        yield
+    finally:
+        bls.is_signed_by, bls.sign = check, sign
+
+
+def run_seeded(seed: int, simulate: Callable[[], Awaitable[T]]) -> T:
+    """Run an asynchronous function under a virtual clock, the same way each time.
+
+    Trio shuffles tasks that are ready in the same instant; here the shuffle is seeded, which takes
+    two private names that trio's own tests use. Nothing in it may wait for threads or sockets.
+    """
+    before = trio_internals._ALLOW_DETERMINISTIC_SCHEDULING  # noqa: SLF001
+    config = structlog.get_config()
+    trio_internals._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # noqa: SLF001
+    trio_internals._r.seed(seed)  # noqa: SLF001
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        logger_factory=structlog.ReturnLoggerFactory(),
+    )
+    try:
+        with _pairings_remembered():
+            return trio.run(simulate, clock=trio.testing.MockClock(autojump_threshold=0))
+    finally:
+        structlog.configure(**config)
+        trio_internals._ALLOW_DETERMINISTIC_SCHEDULING = before  # type: ignore[misc]  # noqa: SLF001
+
+
+CHAIN_TIMEOUT_S = 8.0
+"""After so long a call to an endpoint that hangs fails."""
 
 
 class SimClock:
@@ -71,6 +129,10 @@ class SimEntropy:
         return self.source.randrange(limit)
 
 
+class Hang(Exception):
+    """Raised by a fault: no answer at all."""
+
+
 @dataclass(slots=True)
 class SimBeacons:
     """A beacon with one key; `fault` may replace what a node is told."""
@@ -78,11 +140,14 @@ class SimBeacons:
     secret: int
     beacon: Beacon
     fault: Callable[[Round], bytes | None] = lambda _number: b""
-    """Returns b"" for the truth, `None` for no answer, or another signature."""
+    """Returns b"" for the truth, `None` for no answer, or another signature; or raises `Hang`."""
 
     async def fetch(self, number: Round) -> bytes:
         await trio.sleep(0.01)
-        told = self.fault(number)
+        try:
+            told = self.fault(number)
+        except Hang:
+            await trio.sleep_forever()
         if told is None or self.beacon.due_ms(number) > SimClock().unix_ms():
             raise BeaconUnavailable("no answer")
         return told or bls.sign(self.secret, round_message(number), bls.ROUND_DST)
@@ -95,11 +160,27 @@ class SimChain:
     genesis: Genesis
     registrations: list[Registration] = field(default_factory=list)
     headers: list[Header] = field(default_factory=list)
-    submissions: Counter[int] = field(default_factory=Counter)
-    is_down: bool = False
+    anchored: Counter[int] = field(default_factory=Counter)
+    """How often each epoch was anchored; more than once only after a reorganisation."""
 
-    def port(self) -> SimChainPort:
-        return SimChainPort(self)
+    offered: dict[int, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    """Hashes of the validly signed headers that were ever sent for an epoch."""
+
+    final: int = 0
+    """How many of the headers cannot be taken back any more."""
+
+    finality_epochs: int = 2
+
+    def anchor(self, header: Header) -> None:
+        """Take the next epoch's header."""
+        if header.epoch == len(self.headers):
+            self.anchored[header.epoch] += 1
+            self.headers.append(header)
+            self.final = max(self.final, len(self.headers) - self.finality_epochs)
+
+    def reorganise(self, count: int) -> None:
+        """Take the last anchors back."""
+        del self.headers[max(self.final, len(self.headers) - count) :]
 
 
 @dataclass(slots=True)
@@ -107,24 +188,26 @@ class SimChainPort:
     """One node's endpoint."""
 
     chain: SimChain
-    is_down: bool = False
+    fault: str = ""
+    """ "" for none, "down" or "hanging"."""
+
+    calls: int = 0
 
     @property
     def state(self) -> ChainState:
-        return ChainState.DOWN if self._is_gone else ChainState.OK
+        return ChainState.DOWN if self.fault else ChainState.OK
 
     @property
     def detail(self) -> str:
-        return str(self.state)
-
-    @property
-    def _is_gone(self) -> bool:
-        return self.is_down or self.chain.is_down
+        return self.fault or str(self.state)
 
     async def _call(self) -> None:
+        self.calls += 1
         await trio.sleep(0.02)
-        if self._is_gone:
-            raise ChainUnavailable("down")
+        if self.fault == "hanging":
+            await trio.sleep(CHAIN_TIMEOUT_S)
+        if self.fault:
+            raise ChainUnavailable(self.fault)
 
     async def registry(self) -> RegistrySnapshot:
         await self._call()
@@ -136,8 +219,10 @@ class SimChainPort:
     async def anchors(self, first: Epoch) -> tuple[AnchorRecord, ...]:
         await self._call()
         return tuple(
-            AnchorRecord(header=h, block=0, is_final=True, transaction="0x")
-            for h in self.chain.headers[max(0, first) :]
+            AnchorRecord(
+                header=h, block=0, is_final=int(h.epoch) < self.chain.final, transaction="0x"
+            )
+            for h in self.chain.headers[max(0, first) :][:ANCHORS_MAX]
         )
 
     async def submit_anchor(self, header: Header, signature: bytes) -> None:
@@ -146,9 +231,10 @@ class SimChainPort:
         key = self.chain.genesis.council_key
         if not bls.is_signed_by(key, message, signature, bls.ANCHOR_DST):
             raise ChainUnavailable("BadCouncilSignature")
-        if header.epoch == len(self.chain.headers):
-            self.chain.submissions[header.epoch] += 1
-            self.chain.headers.append(header)
+        self.chain.offered[header.epoch].add(header.hash())
+        if header.epoch > len(self.chain.headers):
+            raise ChainUnavailable("EpochNotNext")
+        self.chain.anchor(header)
 
     async def is_score_proved(self, header: Header, score: Score, proof: Sequence[bytes]) -> bool:
         await self._call()
@@ -157,86 +243,101 @@ class SimChainPort:
         )
 
 
-@dataclass(slots=True)
 class SimStore:
-    """A store in memory; it outlives its node, as a disk would."""
+    """A store in memory; it outlives its node, as a disk would. One call after the other."""
 
-    own: dict[Epoch, Batch] = field(default_factory=dict)
-    headers: dict[int, Header] = field(default_factory=dict)
-    seen: dict[tuple[Round, NodeId], Observation] = field(default_factory=dict)
-    batches_: dict[Epoch, dict[bytes, Batch]] = field(default_factory=lambda: defaultdict(dict))
-    rounds_: dict[Round, BeaconRound] = field(default_factory=dict)
-    registry_: RegistrySnapshot | None = None
-    epochs: dict[Epoch, tuple[StoredEpoch, tuple[Score, ...]]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.own: dict[Epoch, Batch] = {}
+        self.own_headers: dict[int, Header] = {}
+        self.seen: dict[tuple[Round, NodeId], Observation] = {}
+        self.kept_batches: dict[Epoch, dict[bytes, Batch]] = defaultdict(dict)
+        self.kept_rounds: dict[Round, BeaconRound] = {}
+        self.snapshot: RegistrySnapshot | None = None
+        self.epochs: dict[Epoch, tuple[StoredEpoch, tuple[Score, ...]]] = {}
+        self.is_full = False
+        self.delay_s: Callable[[], float] = lambda: 0.0
+        """How long a call waits, both before and after it takes effect."""
+
+        self._turn = trio.Lock()
+
+    @asynccontextmanager
+    async def _call(self, *, is_write: bool = False) -> AsyncIterator[None]:
+        async with self._turn:
+            await trio.sleep(self.delay_s())
+            if is_write and self.is_full:
+                raise NoSpace("the disk is full")
+            yield
+            await trio.sleep(self.delay_s())
 
     async def record_own_batch(self, batch: Batch) -> Batch:
-        await trio.lowlevel.checkpoint()
-        return self.own.setdefault(batch.epoch, batch)
+        async with self._call(is_write=True):
+            return self.own.setdefault(batch.epoch, batch)
 
     async def own_batch(self, epoch: Epoch) -> Batch | None:
-        await trio.lowlevel.checkpoint()
-        return self.own.get(epoch)
+        async with self._call():
+            return self.own.get(epoch)
 
     async def record_header(self, header: Header) -> Header:
-        await trio.lowlevel.checkpoint()
-        return self.headers.setdefault(header.epoch, header)
+        async with self._call(is_write=True):
+            return self.own_headers.setdefault(header.epoch, header)
 
     async def put_observations(self, observations: Sequence[Observation]) -> None:
-        await trio.lowlevel.checkpoint()
-        self.seen.update({(o.round, o.target): o for o in observations})
+        async with self._call(is_write=True):
+            self.seen.update({(o.round, o.target): o for o in observations})
 
     async def observations(self, first: Round, last: Round) -> tuple[Observation, ...]:
-        await trio.lowlevel.checkpoint()
-        return tuple(o for k, o in sorted(self.seen.items()) if first <= k[0] <= last)
+        async with self._call():
+            return tuple(o for k, o in sorted(self.seen.items()) if first <= k[0] <= last)
 
     async def put_batches(self, epoch: Epoch, batches: Sequence[Batch]) -> None:
-        await trio.lowlevel.checkpoint()
-        self.batches_[epoch].update({b.id: b for b in batches})
+        async with self._call(is_write=True):
+            self.kept_batches[epoch].update({b.id: b for b in batches})
 
     async def batches(self, epoch: Epoch) -> tuple[Batch, ...]:
-        await trio.lowlevel.checkpoint()
-        return tuple(b for _, b in sorted(self.batches_[epoch].items()))
+        async with self._call():
+            return tuple(b for _, b in sorted(self.kept_batches[epoch].items()))
 
     async def put_rounds(self, rounds: Sequence[BeaconRound]) -> None:
-        await trio.lowlevel.checkpoint()
-        self.rounds_.update({r.number: r for r in rounds})
+        async with self._call(is_write=True):
+            self.kept_rounds.update({r.number: r for r in rounds})
 
     async def rounds(self, first: Round, last: Round) -> tuple[BeaconRound, ...]:
-        await trio.lowlevel.checkpoint()
-        return tuple(r for n, r in sorted(self.rounds_.items()) if first <= n <= last)
+        async with self._call():
+            held = (self.kept_rounds.get(Round(n)) for n in range(first, last + 1))
+            return tuple(r for r in held if r is not None)
 
     async def put_registry(self, snapshot: RegistrySnapshot) -> None:
-        await trio.lowlevel.checkpoint()
-        self.registry_ = snapshot
+        async with self._call(is_write=True):
+            self.snapshot = snapshot
 
     async def registry(self) -> RegistrySnapshot | None:
-        await trio.lowlevel.checkpoint()
-        return self.registry_
+        async with self._call():
+            return self.snapshot
 
     async def put_epoch(self, epoch: StoredEpoch, scores: Sequence[Score]) -> None:
-        await trio.lowlevel.checkpoint()
-        self.epochs[Epoch(epoch.header.epoch)] = epoch, tuple(scores)
+        async with self._call(is_write=True):
+            self.epochs[Epoch(epoch.header.epoch)] = epoch, tuple(scores)
 
     async def epoch(self, epoch: Epoch) -> StoredEpoch | None:
-        await trio.lowlevel.checkpoint()
-        return self.epochs[epoch][0] if epoch in self.epochs else None
+        async with self._call():
+            return self.epochs[epoch][0] if epoch in self.epochs else None
 
     async def scores(self, epoch: Epoch) -> tuple[Score, ...]:
-        await trio.lowlevel.checkpoint()
-        return self.epochs[epoch][1] if epoch in self.epochs else ()
+        async with self._call():
+            return self.epochs[epoch][1] if epoch in self.epochs else ()
 
     async def last_anchored(self) -> Epoch | None:
-        await trio.lowlevel.checkpoint()
-        return max((e for e, (s, _) in self.epochs.items() if s.is_anchored), default=None)
+        async with self._call():
+            return max((e for e, (s, _) in self.epochs.items() if s.is_anchored), default=None)
 
     async def prune(self, before: Epoch, before_round: Round) -> None:
-        await trio.lowlevel.checkpoint()
-        for epoch in [e for e in self.batches_ if e < before]:
-            del self.batches_[epoch]
-        for number in [n for n in self.rounds_ if n < before_round]:
-            del self.rounds_[number]
-        for key in [k for k in self.seen if k[0] < before_round]:
-            del self.seen[key]
+        async with self._call(is_write=True):
+            for epoch in [e for e in self.kept_batches if e < before]:
+                del self.kept_batches[epoch]
+            for number in [n for n in self.kept_rounds if n < before_round]:
+                del self.kept_rounds[number]
+            for key in [k for k in self.seen if k[0] < before_round]:
+                del self.seen[key]
 
 
 @dataclass(slots=True)
@@ -281,32 +382,62 @@ class SimWire:
         self.edges: dict[NodeId, SimEdge] = {}
         self.is_cut: Callable[[NodeId, NodeId], bool] = lambda _a, _b: False
         self.loss_ppm = 0
-        self.log: list[tuple[int, str]] = []
+        self.copies_ppm = 0
+        self.latency_s = (0.005, 0.05)
+        self.published: dict[tuple[NodeId, Epoch], set[Digest]] = defaultdict(set)
+        """Ids of all batches that each auditor ever sent by gossip."""
+
+        self._trace = hashlib.sha256()
+
+    @property
+    def trace(self) -> str:
+        """A hash of all that went over the wires, with its times: equal runs have equal ones."""
+        return self._trace.hexdigest()
+
+    def note(self, *event: str | bytes) -> None:
+        """Add an event to the trace."""
+        now_us = round(trio.current_time() * 1_000_000)
+        self._trace.update(repr((now_us, event)).encode())
 
     def delay_s(self) -> float:
-        return 0.005 + self.random.random() * 0.045
+        return self.random.uniform(*self.latency_s)
 
     def reaches(self, a: NodeId, b: NodeId) -> bool:
         return b in self.edges and a in self.edges and not self.is_cut(a, b)
 
-    def is_lost(self) -> bool:
-        return self.random.randrange(1_000_000) < self.loss_ppm
+    def happens(self, ppm: int) -> bool:
+        return self.random.randrange(1_000_000) < ppm
 
-    async def flood(self, source: NodeId, topic: str, data: bytes) -> None:
-        """Deliver a message to everybody on the topic, each once, in a seeded order."""
-        others = sorted(n for n in self.edges if n != source)
-        self.random.shuffle(others)
-        for other in others:
-            self.nursery.start_soon(self._deliver, source, other, topic, data)
+    async def send(
+        self, source: NodeId, topic: str, data: bytes, others: Sequence[NodeId] | None = None
+    ) -> None:
+        """Deliver a message to everybody on the topic, or only to some, in a seeded order."""
+        self._note_batch(source, data)
+        nodes = sorted(self.edges if others is None else others)
+        self.random.shuffle(nodes)
+        for other in nodes:
+            for _ in range(2 if self.happens(self.copies_ppm) else 1):
+                if other != source:
+                    self.nursery.start_soon(self._deliver, source, other, topic, data)
+        await trio.lowlevel.checkpoint()
+
+    def _note_batch(self, source: NodeId, data: bytes) -> None:
+        try:
+            batch = read_batch(data)
+        except ProtocolError:
+            return
+        self.published[source, batch.epoch].add(batch.id)
 
     async def _deliver(self, source: NodeId, other: NodeId, topic: str, data: bytes) -> None:
         await trio.sleep(self.delay_s())
-        if self.is_lost() or not self.reaches(source, other):
+        if self.happens(self.loss_ppm) or not self.reaches(source, other):
             return
-        judge = self.edges[other].topics.get(topic)
-        if judge is not None:
+        edge = self.edges[other]
+        judge = edge.topics.get(topic)
+        if judge is not None and source not in edge.banned:
             judgement = judge(source, data)
-            self.edges[other].judged[judgement] += 1
+            edge.judged[judgement] += 1
+            self.note("gossip", source, other, str(judgement), hashlib.sha256(data).digest())
 
 
 class SimEdge:
@@ -319,19 +450,24 @@ class SimEdge:
         self.handlers: dict[str, Handler] = {}
         self.judged: Counter[Judgement] = Counter()
         self.banned: set[NodeId] = set()
-        self._wire = wire
+        self.book: Mapping[NodeId, Sequence[str]] = {}
+        self.learnt: dict[NodeId, Sequence[str]] = {}
+        self.calls: set[trio.CancelScope] = set()
+        """Questions being answered; they end with the node."""
+
+        self.wire = wire
 
     def set_addresses(self, book: Mapping[NodeId, Sequence[str]]) -> None:
-        pass
+        self.book = dict(book)
 
     def learn_addresses(self, node: NodeId, addresses: Sequence[str]) -> None:
-        pass
+        self.learnt[node] = addresses
 
     def join_topic(self, topic: str, judge: Judge) -> None:
         self.topics[topic] = judge
 
     async def publish(self, topic: str, data: bytes) -> None:
-        await self._wire.flood(self.node, topic, data)
+        await self.wire.send(self.node, topic, data)
 
     def serve(self, protocol: str, handler: Handler, *, answer_bytes_max: int) -> None:
         self.handlers[protocol] = handler
@@ -346,22 +482,39 @@ class SimEdge:
         answer_bytes_max: int,
     ) -> bytes:
         with trio.move_on_after(timeout_ms / 1000):
-            return await self._ask(node, protocol, question)
+            answer = await self._ask(node, protocol, question)
+            if len(answer) > answer_bytes_max:
+                raise Unreachable("the answer is too long")
+            return answer
         raise Unreachable("too slow")
 
     async def _ask(self, node: NodeId, protocol: str, question: bytes) -> bytes:
-        await trio.sleep(self._wire.delay_s())
-        if self._wire.is_lost() or not self._wire.reaches(self.node, node):
+        await trio.sleep(self.wire.delay_s())
+        if self.wire.happens(self.wire.loss_ppm) or not self.wire.reaches(self.node, node):
             raise Unreachable("no way")
-        handler: Callable[[NodeId, bytes], Awaitable[bytes]] | None
-        handler = self._wire.edges[node].handlers.get(protocol)
+        edge = self.wire.edges[node]
+        handler = edge.handlers.get(protocol)
         if handler is None:
             raise Unreachable("not served")
-        try:
-            answer = await handler(self.node, question)
-        except Exception as error:  # the edge closes the stream, whatever it is
-            raise Unreachable(repr(error)) from error
-        await trio.sleep(self._wire.delay_s())
+        answer = await self._handled(edge, handler, question)
+        self.wire.note("ask", self.node, node, protocol, hashlib.sha256(answer).digest())
+        await trio.sleep(self.wire.delay_s())
+        if not self.wire.reaches(node, self.node):
+            raise Unreachable("reset")
+        return answer
+
+    async def _handled(self, edge: SimEdge, handler: Handler, question: bytes) -> bytes:
+        answer = None
+        with trio.CancelScope() as scope:
+            edge.calls.add(scope)
+            try:
+                answer = await handler(self.node, question)
+            except ProtocolError as error:  # the edge closes the stream
+                raise Unreachable(str(error)) from error
+            finally:
+                edge.calls.discard(scope)
+        if answer is None:
+            raise Unreachable("reset")
         return answer
 
     def peers(self) -> tuple[PeerStatus, ...]:
@@ -373,8 +526,8 @@ class SimEdge:
                 latency_ms=None,
                 connected_s=0,
             )
-            for n in sorted(self._wire.edges)
-            if n != self.node and self._wire.reaches(self.node, n)
+            for n in sorted(self.wire.edges)
+            if n != self.node and self.wire.reaches(self.node, n)
         )
 
     def ban(self, node: NodeId) -> None:
@@ -396,13 +549,28 @@ class SimNode:
     workload: SimWorkload = field(default_factory=SimWorkload)
     beacons: SimBeacons
     chain: SimChainPort
+    corrupt: Callable[[Node], None] | None = None
+    """Turns the node into an adversary before it runs."""
+
     is_council: bool = False
     node: Node | None = None
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    stopped: trio.Event = field(default_factory=trio.Event)
 
     @property
     def id(self) -> NodeId:
         return node_id_of(self.secret)
+
+    @property
+    def running(self) -> Node:
+        """The node as it runs now.
+
+        Raises:
+            ValueError: It does not.
+        """
+        if self.node is None:
+            raise ValueError(f"{self.name} does not run")
+        return self.node
 
 
 class SimNetwork:
@@ -432,6 +600,7 @@ class SimNetwork:
         )
         self.chain = SimChain(self.genesis)
         self.nodes: list[SimNode] = []
+        self.member_of: dict[NodeId, SimNode] = {}
 
     def add(self, kind: Kind = Kind.FULL, *, effective: int = 0) -> SimNode:
         """Register a node; the first one is the council."""
@@ -443,7 +612,7 @@ class SimNetwork:
             kind=kind,
             operator=operator,
             beacons=SimBeacons(self.beacon_secret, self.genesis.beacon),
-            chain=self.chain.port(),
+            chain=SimChainPort(self.chain),
             is_council=not self.nodes,
         )
         claim = sign_claim(secret, self.genesis.network_id, operator, node.id, 0)
@@ -460,6 +629,7 @@ class SimNetwork:
         )
         self.chain.registrations.append(entry)
         self.nodes.append(node)
+        self.member_of[node.id] = node
         return node
 
     async def start(self, member: SimNode) -> None:
@@ -482,17 +652,58 @@ class SimNetwork:
             examiner=SimExaminer(),
         )
         member.node = build_node(self.genesis, identity, ports)
-        member.scope = trio.CancelScope()
+        if member.corrupt is not None:
+            member.corrupt(member.node)
+        member.scope, member.stopped = trio.CancelScope(), trio.Event()
         await self.nursery.start(self._run, member, member.node)
 
-    async def _run(self, member: SimNode, node: Node, *, task_status: TaskStatus[None]) -> None:
-        with member.scope:
-            await node.run(task_status=task_status)
+    async def _run(
+        self, member: SimNode, node: Node, *, task_status: trio.TaskStatus[None]
+    ) -> None:
+        try:
+            with member.scope:
+                await node.run(task_status=task_status)
+        finally:
+            member.stopped.set()
 
-    def kill(self, member: SimNode) -> None:
+    async def kill(self, member: SimNode) -> None:
         """Stop a node at once; only its store remains."""
-        self.wire.edges.pop(member.id, None)
+        edge = self.wire.edges.pop(member.id)
+        for scope in tuple(edge.calls):
+            scope.cancel()
         member.scope.cancel()
+        await member.stopped.wait()
+        member.node = None
+
+    def split(self, *groups: Sequence[SimNode]) -> None:
+        """Cut the wires between groups of nodes; who is in none reaches everybody."""
+        side = {m.id: i for i, group in enumerate(groups) for m in group}
+        self.wire.is_cut = lambda a, b: a in side and b in side and side[a] != side[b]
+
+    def heal(self) -> None:
+        """Mend all wires."""
+        self.wire.is_cut = lambda _a, _b: False
+
+    @property
+    def epoch(self) -> Epoch:
+        """The epoch by the virtual clock."""
+        return self.genesis.clock.epoch_of(self.genesis.beacon.last_due(SimClock().unix_ms()))
+
+    async def until_folded(
+        self, epoch: int, members: Sequence[SimNode] | None = None, *, timeout_s: float = 60.0
+    ) -> None:
+        """Sleep until these nodes (else: all that run) have folded an epoch.
+
+        Raises:
+            trio.TooSlowError: Some had not within `timeout_s` after its sealing round.
+        """
+        await self.until_epoch_sealed(epoch, slack_s=0)
+        with trio.fail_after(timeout_s):
+            while any(  # noqa: ASYNC110 - in virtual time looking costs nothing
+                m.node is not None and m.node.ledger.last_folded < epoch
+                for m in members or self.nodes
+            ):
+                await trio.sleep(0.1)
 
     async def until_epoch_sealed(self, epoch: int, *, slack_s: float = 3.0) -> None:
         """Sleep until an epoch's sealing round has passed, and some."""
@@ -502,15 +713,29 @@ class SimNetwork:
 
 @asynccontextmanager
 async def running(
-    *, seed: int, full: int, light: int = 0, params: Params = MINIMAL
+    *,
+    seed: int,
+    full: int,
+    light: int = 0,
+    params: Params = SHORT,
+    prepare: Callable[[SimNetwork], None] = lambda _network: None,
 ) -> AsyncIterator[SimNetwork]:
-    """Run a network of so many nodes for the time of the context."""
+    """Run a network of so many nodes for the time of the context.
+
+    Args:
+        seed: Of everything random.
+        full: How many full nodes; the first is the council.
+        light: How many light nodes.
+        params: The preset.
+        prepare: Called before the first node starts.
+    """
     async with trio.open_nursery() as nursery:
         network = SimNetwork(seed=seed, params=params, nursery=nursery)
         for _ in range(full):
             network.add()
         for _ in range(light):
             network.add(Kind.LIGHT)
+        prepare(network)
         for member in network.nodes:
             await network.start(member)
         yield network
