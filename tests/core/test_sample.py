@@ -1,141 +1,176 @@
-"""The receipt an auditor must show: chosen by the sealing round, checked by anybody."""
+"""The seal picks one observation of each batch, and the auditor must show its receipt."""
 
-from collections import Counter
+from __future__ import annotations
+
+from functools import cache
 
 import msgspec
 import pytest
-from hypothesis import given, strategies as st
 
-from stkrp2p.core.batch import Batch, sign_batch
-from stkrp2p.core.challenge import Receipt, receipts_tree
+from stkrp2p.core.batch import Batch, EpochView, sign_batch
+from stkrp2p.core.challenge import (
+    Receipt,
+    Status,
+    challenge_of,
+    receipt_of,
+    receipts_tree,
+    sign_answer,
+)
 from stkrp2p.core.crypto import sha256
 from stkrp2p.core.sample import Sample, answered, check_receipt, sample_of
-from stkrp2p.core.types import Digest, Epoch, NodeId, Outcome, ProtocolError
-from testnet.vectors.world import WORLD, Observed, secret_for
+from stkrp2p.core.types import Digest, NodeId, Outcome, ProtocolError, Round
+from tests.core.strategies import (
+    NETWORK,
+    Seer,
+    batch_of,
+    body_of,
+    node,
+    randomness,
+    roster_of_size,
+    secret_of_node,
+    view_of,
+)
 
-EPOCH = Epoch(0)
-VIEW = WORLD.view(EPOCH)
-ALICE = next(m.node for m in VIEW.roster.members if len(VIEW.assignment.targets(m.node)) > 1)
-KEYS = [(ALICE, t, r) for t in VIEW.assignment.targets(ALICE) for r in VIEW.drawn[t]]
-ANSWERED = {Outcome.OK, Outcome.SLOW, Outcome.DECLARED}
-
-outcomes = st.lists(st.sampled_from(Outcome), min_size=len(KEYS), max_size=len(KEYS))
-randomness = st.binary(min_size=32, max_size=32).map(Digest)
-change = msgspec.structs.replace
+STATUS_OF = {Outcome.OK: Status.SERVED, Outcome.DECLARED: Status.DECLARED}
 
 
-def batch_of(seen: Observed) -> Batch:
-    body = WORLD.body(EPOCH, ALICE)
-    rows = tuple(
-        change(
-            row, outcomes=bytes(seen[ALICE, NodeId(row.target), r] for r in VIEW.drawn[row.target])
-        )
-        for row in body.rows
+@cache
+def view() -> EpochView:
+    return view_of(roster_of_size(6, 2))
+
+
+@cache
+def auditor() -> NodeId:
+    return next(m.node for m in view().roster.members if sum(view().duty(m.node).counts) > 6)
+
+
+def sees_one_declared(_: NodeId, position: int) -> Outcome:
+    return Outcome.DECLARED if position == 1 else Outcome.OK
+
+
+def receipt_for(target: NodeId, number: Round, outcome: Outcome) -> Receipt:
+    """Return what the target signed when it was asked."""
+    challenge = challenge_of(randomness(number), auditor(), target)
+    answer = sign_answer(
+        secret_of_node(target),
+        network=NETWORK,
+        number=number,
+        challenge=challenge,
+        status=STATUS_OF[outcome],
+        report=b"",
     )
-    return sign_batch(secret_for(ALICE), change(body, rows=rows))
+    made = receipt_of(
+        network=NETWORK,
+        number=number,
+        challenge=challenge,
+        auditor=auditor(),
+        target=target,
+        answer=answer,
+    )
+    assert made is not None
+    return made
 
 
-@given(outcomes, randomness)
-def test_the_sample_is_an_observation_that_the_target_must_have_answered(
-    values: list[Outcome], drawn: Digest
-) -> None:
-    seen = dict(zip(KEYS, values, strict=True))
-    sample = sample_of(batch_of(seen), VIEW, drawn)
-    if sample is None:
-        assert not ANSWERED & set(values)
-    else:
-        assert seen[ALICE, sample.target, sample.round] is sample.outcome
-        assert sample.outcome in ANSWERED
+@cache
+def honest() -> tuple[Batch, tuple[Receipt, ...]]:
+    """Return a batch with all its receipts."""
+    body = body_of(view(), auditor(), sees=sees_one_declared)
+    receipts = tuple(
+        receipt_for(NodeId(row.target), number, Outcome(seen))
+        for row in body.rows
+        for number, seen in zip(view().drawn[NodeId(row.target)], row.outcomes, strict=True)
+    )
+    root = receipts_tree(receipts).root
+    body = msgspec.structs.replace(body, receipts_root=root)
+    return sign_batch(secret_of_node(auditor()), body), receipts
 
 
-@given(outcomes)
-def test_all_answered_observations_can_be_sampled_in_order_of_rows_then_rounds(
-    values: list[Outcome],
-) -> None:
-    seen = dict(zip(KEYS, values, strict=True))
-    found = [(ALICE, s.target, s.round) for s in answered(batch_of(seen), VIEW)]
-    assert found == [key for key, value in seen.items() if value in ANSWERED]
+def shown(sample: Sample) -> tuple[Receipt, tuple[Digest, ...]]:
+    _, receipts = honest()
+    receipt = next(r for r in receipts if (r.target, r.round) == (sample.target, sample.round))
+    return receipt, receipts_tree(receipts).proof(receipt.leaf())
 
 
-def test_each_observation_is_sampled_about_equally_often() -> None:
-    batch = WORLD.batch(EPOCH, ALICE)
-    rounds = [sha256(b"round %d" % i) for i in range(200 * len(KEYS))]
-    picked = Counter(sample_of(batch, VIEW, r) for r in rounds)
-    assert len(picked) == len(KEYS)
-    assert min(picked.values()) > 120
-    assert max(picked.values()) < 280
+def check(receipt: Receipt, proof: tuple[Digest, ...], sample: Sample) -> None:
+    check_receipt(
+        receipt, proof, batch=honest()[0], sample=sample, randomness=randomness(sample.round)
+    )
 
 
-def test_two_batches_of_one_auditor_are_sampled_apart() -> None:
-    batch = WORLD.batch(EPOCH, ALICE)
-    other = sign_batch(secret_for(ALICE), change(batch.body, receipts_root=bytes(32)))
-    rounds = [sha256(b"round %d" % i) for i in range(20)]
-    picks = [(sample_of(batch, VIEW, r), sample_of(other, VIEW, r)) for r in rounds]
-    assert any(a != b for a, b in picks)
+def test_an_honest_auditor_can_show_whatever_is_picked() -> None:
+    batch, receipts = honest()
+    samples = answered(batch, view())
+    assert len(samples) == len(receipts) > 6
+    for sample in samples:
+        check(*shown(sample), sample)
 
 
-def shown() -> tuple[Batch, Sample, list[Receipt], Receipt]:
-    batch = WORLD.batch(EPOCH, ALICE)
-    sample = sample_of(batch, VIEW, sha256(b"seal"))
-    assert sample is not None
-    receipts = WORLD.receipts(EPOCH, ALICE, {})
-    right = next(r for r in receipts if (r.target, r.round) == (sample.target, sample.round))
-    return batch, sample, receipts, right
+def test_the_pick_is_the_hash_of_the_seals_randomness_and_the_batch() -> None:
+    batch, _ = honest()
+    samples = answered(batch, view())
+    picked = set()
+    for number in range(200):
+        draw = int.from_bytes(sha256(b"stkr/sample/1", randomness(number), batch.id)[:8], "big")
+        sample = sample_of(batch, view(), randomness(number))
+        assert sample == samples[draw % len(samples)]
+        picked.add(sample)
+    assert picked == set(samples)
 
 
-def check(receipt: Receipt, proof: tuple[Digest, ...], batch: Batch, sample: Sample) -> None:
-    probed = WORLD.round(sample.round).randomness
-    check_receipt(receipt, proof, batch=batch, sample=sample, randomness=probed)
+@pytest.mark.parametrize("unseen", [Outcome.NOT_PROBED, Outcome.WRONG, Outcome.UNREACHABLE])
+def test_what_no_target_answered_cannot_be_picked(unseen: Outcome) -> None:
+    def sees(_: NodeId, position: int) -> Outcome:
+        return Outcome.OK if position == 0 else unseen
+
+    batch = batch_of(view(), auditor(), sees=sees)
+    assert {s.outcome for s in answered(batch, view())} == {Outcome.OK}
+    assert len(answered(batch, view())) == sum(c > 0 for c in view().duty(auditor()).counts)
 
 
-def test_an_honest_auditor_can_show_every_sample() -> None:
-    batch, _, receipts, _ = shown()
-    tree = receipts_tree(receipts)
-    for sample, receipt in zip(answered(batch, VIEW), receipts, strict=True):
-        check(receipt, tree.proof(receipt.leaf()), batch, sample)
+def test_a_batch_without_answers_has_nothing_to_show() -> None:
+    never: Seer = lambda _target, _position: Outcome.UNREACHABLE  # noqa: E731
+    assert sample_of(batch_of(view(), auditor(), sees=never), view(), randomness(1)) is None
 
 
-def test_maintenance_is_shown_by_a_receipt_that_declares_it() -> None:
-    seen = dict.fromkeys(KEYS[:1], Outcome.DECLARED)
-    batch = WORLD.batch(EPOCH, ALICE, seen)
-    receipts = WORLD.receipts(EPOCH, ALICE, seen)
-    tree, sample = receipts_tree(receipts), answered(batch, VIEW)[0]
-    assert sample.outcome is Outcome.DECLARED
-    check(receipts[0], tree.proof(receipts[0].leaf()), batch, sample)
+def sample() -> Sample:
+    return answered(honest()[0], view())[0]
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("reason", "change"),
     [
-        ({"round": 1}, "other-observation"),
-        ({"auditor": bytes(32)}, "other-observation"),
-        ({"target": bytes(32)}, "other-observation"),
-        ({"challenge": bytes(32)}, "wrong-challenge"),
-        ({"status": 1}, "wrong-status"),
-        ({"status": 2}, "wrong-status"),
-        ({"report_hash": bytes(32)}, "not-in-batch"),
-        ({"signature": bytes(64)}, "not-in-batch"),
+        ("other-observation", {"auditor": node(99)}),
+        ("other-observation", {"target": node(99)}),
+        ("other-observation", {"round": 1}),
+        ("wrong-challenge", {"challenge": bytes(32)}),
+        ("wrong-status: 1", {"status": 1}),
+        ("not-in-batch", {"report_hash": bytes(32)}),
+        ("not-in-batch", {"signature": bytes(64)}),
     ],
 )
-def test_another_receipt_than_the_one_asked_for_is_refused(
-    changes: dict[str, object], reason: str
-) -> None:
-    batch, sample, receipts, right = shown()
-    proof = receipts_tree(receipts).proof(right.leaf())
-    with pytest.raises(ProtocolError, match=f"^{reason}"):
-        check(change(right, **changes), proof, batch, sample)
+def test_a_receipt_of_something_else_is_refused(reason: str, change: dict[str, object]) -> None:
+    receipt, proof = shown(sample())
+    with pytest.raises(ProtocolError, match=rf"^{reason}$"):
+        check(msgspec.structs.replace(receipt, **change), proof, sample())
 
 
-def test_a_receipt_without_its_proof_is_refused() -> None:
-    batch, sample, _, right = shown()
+def test_a_receipt_with_the_proof_of_another_is_refused() -> None:
+    receipt, proof = shown(sample())
     with pytest.raises(ProtocolError, match=r"^not-in-batch$"):
-        check(right, (), batch, sample)
+        check(receipt, proof[::-1], sample())
 
 
-def test_a_root_over_receipts_nobody_signed_does_not_help() -> None:
-    batch, sample, _, right = shown()
-    fake = change(right, signature=bytes(64))
-    root = receipts_tree([fake]).root
-    forged = sign_batch(secret_for(ALICE), change(batch.body, receipts_root=root))
+def test_a_receipt_that_the_target_never_signed_is_refused_even_if_the_batch_holds_it() -> None:
+    receipt, _ = shown(sample())
+    forged = msgspec.structs.replace(receipt, signature=bytes(64))
+    tree = receipts_tree([forged])
+    body = msgspec.structs.replace(honest()[0].body, receipts_root=tree.root)
+    batch = sign_batch(secret_of_node(auditor()), body)
     with pytest.raises(ProtocolError, match=r"^bad-signature$"):
-        check(fake, (), forged, sample)
+        check_receipt(
+            forged,
+            tree.proof(forged.leaf()),
+            batch=batch,
+            sample=sample(),
+            randomness=randomness(sample().round),
+        )
