@@ -206,7 +206,7 @@ class Toxic:
                         await self.reply(stream, await self.forward(body))
                     else:
                         await self.toxin(self, stream, body)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, EOFError, OSError):
+        except (trio.BrokenResourceError, trio.ClosedResourceError, httpx.TransportError, EOFError):
             pass
 
     async def _some(self, stream: trio.SocketStream) -> bytes:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ import httpx
 import msgspec
 import trio
 
+from stkrp2p.adapters.chain.libraries import load_in_thread
 from stkrp2p.ports import ChainState, ChainUnavailable
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Endpoint:
             raise EndpointFailed(f"{method}: HTTP {error.response.status_code}") from None
         except httpx.TransportError as error:
             raise EndpointFailed(f"{method}: {str(error) or type(error).__name__}") from None
-        except (ValueError, TypeError, KeyError, RecursionError, msgspec.ValidationError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError, msgspec.MsgspecError) as error:
             nonsense = f"{type(error).__name__}: {error}"[:ERROR_TEXT_MAX]
             raise EndpointFailed(f"{method}: answered nonsense: {nonsense}") from None
         raise Refused(answer.error.code, answer.error.message, _reverted_with(answer.error.data))
@@ -245,7 +245,7 @@ class Endpoints:
         Raises:
             ChainUnavailable: None could, or `work` said so.
         """
-        await _load_libraries()
+        await load_in_thread()
         for endpoint in tuple(self._endpoints):
             if endpoint.rest_s > 0:
                 continue
@@ -289,8 +289,3 @@ class Endpoints:
 
     def _troubles(self) -> list[str]:
         return [f"{e.name}: {e.trouble}" for e in self._endpoints if e.trouble]
-
-
-async def _load_libraries() -> None:
-    """Import web3.py in a thread, so that a node's other tasks go on and no deadline counts it."""
-    await trio.to_thread.run_sync(import_module, "stkrp2p.adapters.chain.provider")

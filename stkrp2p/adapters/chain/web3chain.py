@@ -23,6 +23,7 @@ from stkrp2p.adapters.chain.endpoint import (
     unhex,
 )
 from stkrp2p.adapters.chain.follower import Follower, latest_block
+from stkrp2p.adapters.chain.libraries import load_in_thread
 from stkrp2p.adapters.chain.wallet import (
     BUMP_BLOCKS,
     FEE_WEI_MAX,
@@ -251,6 +252,7 @@ class Web3Chain:
         if self._account_key is None:
             raise ChainUnavailable("no account is configured to pay for transactions")
         if self._wallet is None:
+            await load_in_thread()
             self._wallet = await trio.to_thread.run_sync(
                 lambda: Wallet(
                     self._account_key or b"",
