@@ -79,6 +79,23 @@ class RootGroup(click.Group):
             found = None if joined is None else joined.load()
         return found if isinstance(found, click.Command) else None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is called; a name nobody has is answered with the closest one.
+
+        Raises:
+            UsageError: There is no such command.
+        """
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            from difflib import get_close_matches  # noqa: PLC0415
+
+            close = get_close_matches(name, self.list_commands(ctx), n=1)
+            meant = f" Did you mean '{close[0]}'?" if close else ""
+            ctx.fail(f"No such command '{name}'.{meant}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the commands by section, with aligned columns."""
         sections = {title: dict(commands) for title, commands in SECTIONS.items()}

@@ -49,6 +49,10 @@ def healthy(epoch: Epoch, number: Round, auditor: NodeId, target: NodeId) -> Out
     return Outcome.OK
 
 
+def all_down(epoch: Epoch, number: Round, auditor: NodeId, target: NodeId) -> Outcome:
+    return Outcome.UNREACHABLE
+
+
 @dataclass
 class World:
     """Members 0 … full-1 are full, the rest light; member 0 owns the store."""
@@ -62,6 +66,8 @@ class World:
     secrets: list[bytes] = field(init=False)
     genesis: Genesis = field(init=False)
     closed: list[ClosedEpoch] = field(default_factory=list)
+    down: NodeId = field(init=False)
+    wrong: NodeId = field(init=False)
 
     def __post_init__(self) -> None:
         self.secrets = [sha256(b"member", bytes([i])) for i in range(self.full + self.light)]
