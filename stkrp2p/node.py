@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -313,10 +313,12 @@ async def open_ports(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(SqliteStore.open(config.data_dir))
         client = await stack.enter_async_context(httpx.AsyncClient())
-        chain = _open_chain(config, network)
+        chain = stack.enter_context(closing(_open_chain(config, network)))
         host = urlsplit(config.workload_url).hostname or LOCAL_HOST
         rpc_url = config.workload_url or DEFAULT_RPC_URL
-        workload = open_workload(config.workload, rpc_url=rpc_url, host=host)
+        workload = await stack.enter_async_context(
+            aclosing(open_workload(config.workload, rpc_url=rpc_url, host=host))
+        )
         # Half of the window at most, so that a slow view or service has its own word in time.
         probe_s = network.genesis.params.probe_window_ms / 2 / 1000
         views = {network.genesis.chain_id: config.rpc[0]} if config.rpc else {}

@@ -49,8 +49,11 @@ class AnvilFailed(Exception):
 class Options:
     """How the chain behaves."""
 
+    host: str = "127.0.0.1"
+    """IP address it listens on."""
+
     port: int = 0
-    """TCP port on 127.0.0.1; 0 lets the system choose a free one."""
+    """TCP port; 0 lets the system choose a free one."""
 
     block_time_s: int | None = None
     """Seconds from block to block; `None` mines a block for each transaction at once."""
@@ -66,7 +69,7 @@ class Options:
 
     def arguments(self) -> list[str]:
         """Return anvil's command line without the program."""
-        arguments = ["--host", "127.0.0.1", "--port", str(self.port), "--hardfork", HARDFORK]
+        arguments = ["--host", self.host, "--port", str(self.port), "--hardfork", HARDFORK]
         arguments += ["--accounts", str(self.accounts), "--color", "never"]
         arguments += ["--slots-in-an-epoch", str(self.slots_per_epoch)]
         if self.block_time_s is not None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -159,6 +159,11 @@ class Spawner:
             self.process.stdin.write(order + "\n")
         return int(self._line())
 
+    def close(self) -> None:
+        """End it; the nodes go on."""
+        self.process.kill()
+        self.process.communicate()
+
     def _line(self) -> str:
         line = self.process.stdout.readline() if self.process.stdout is not None else ""
         if not line:
@@ -253,16 +258,20 @@ def _write_config(member: Member, *, network: Path, rpc: str, beacon: str, counc
 
 async def _register(member: Member, deployed: Deployed, rpc: str) -> None:
     """Mint, approve and register: what an operator does, with a test token."""
-    chain = Web3Chain(
-        deployed.genesis, [rpc], account_key=member.account, deploy_block=deployed.block
-    )
     stake = STAKE_LIGHT if member.kind is Kind.LIGHT else STAKE_FULL
+    with closing(
+        Web3Chain(deployed.genesis, [rpc], account_key=member.account, deploy_block=deployed.block)
+    ) as chain:
+        await _stake(member, deployed.genesis, chain, stake)
+
+
+async def _stake(member: Member, genesis: Genesis, chain: Web3Chain, stake: int) -> None:
     await chain.send(await chain.mint(stake))
     await chain.send(await chain.approve(stake))
     operator = await chain.operator()
     nonce = await chain.next_nonce(operator)
     node = NodeId(bytes.fromhex(member.entry.node))
-    claim = sign_claim(member.secret, deployed.genesis.network_id, operator, node, nonce)
+    claim = sign_claim(member.secret, genesis.network_id, operator, node, nonce)
     profile = Profile(version=1, workload=member.entry.workload, addresses=(member.entry.address,))
     preview = await chain.register(
         node=node, kind=member.kind, stake=stake, claim=claim, profile=encode(profile)
@@ -309,10 +318,10 @@ async def running(
         build = _Build(plan, folder, say, node.url, processes, spawner, members)
         cluster = await build.cluster()
         is_built = True
-        yield cluster
+        with closing(cluster.chain):
+            yield cluster
     finally:
-        spawner.process.kill()
-        spawner.process.wait()
+        spawner.close()
         if not keep or not is_built:
             stop([*(m.entry.pid for m in members if m.entry.pid), *_pids(processes)])
             for process in processes.values():

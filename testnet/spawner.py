@@ -3,13 +3,15 @@
     python -m testnet.spawner
 
 A node's libraries take seconds of processor time to import. This process imports them once and forks
-a child for each line it reads, `{"arguments": ["run", "--config", "…"], "log": "…"}`; it answers with
-the child's pid. A child is a session of its own, with the log as its output and nothing of ours open,
-and does what `stkrp2p` with these arguments does. Children outlive the spawner.
+a child for each line it reads, `{"arguments": ["run", "--config", "…"], "log": "…", "namespace": ""}`;
+it answers with the child's pid. A child is a session of its own, with the log as its output and
+nothing of ours open, in the network namespace of that name if there is one, and does what `stkrp2p`
+with these arguments does. Children outlive the spawner.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -18,6 +20,8 @@ import sys
 import traceback
 from pathlib import Path
 from typing import NoReturn
+
+_CLONE_NEWNET = 0x40000000  # <sched.h>
 
 
 def preload() -> None:
@@ -33,15 +37,23 @@ def preload() -> None:
     gc.freeze()  # what was imported is never collected, so its pages stay shared
 
 
-def spawn(arguments: list[str], log: Path) -> int:
+def spawn(arguments: list[str], log: Path, namespace: str) -> int:
     """Fork a child that runs the command with these arguments; return its pid."""
     pid = os.fork()
     if pid == 0:
-        _become(arguments, log)
+        _become(arguments, log, namespace)
     return pid
 
 
-def _become(arguments: list[str], log: Path) -> NoReturn:
+def _enter(namespace: str) -> None:
+    """Move this process into a network namespace that `ip netns` made."""
+    descriptor = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+    if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns", namespace)
+    os.close(descriptor)
+
+
+def _become(arguments: list[str], log: Path, namespace: str) -> NoReturn:
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -55,6 +67,8 @@ def _become(arguments: list[str], log: Path) -> NoReturn:
     sys.argv = ["stkrp2p", *arguments]
     code: object = 0
     try:
+        if namespace:
+            _enter(namespace)
         main()
     except SystemExit as end:
         code = end.code
@@ -73,7 +87,8 @@ def serve() -> None:
     print("ready", flush=True)  # noqa: T201 - the protocol
     for line in sys.stdin:
         order = json.loads(line)
-        print(spawn(order["arguments"], Path(order["log"])), flush=True)  # noqa: T201
+        pid = spawn(order["arguments"], Path(order["log"]), order["namespace"])
+        print(pid, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
