@@ -100,9 +100,10 @@ def decayed(count: int, params: Params) -> int:
 
 
 def wilson_ppm(s: int, n: int, design_effect: int) -> Ppm:
-    """Return the lower bound of s/n that observation supports, in ppm, rounded down.
+    """Return the lower bound of s/n that observation supports, in ppm.
 
-    Wilson's score interval at z = 2:  (s + 2 - 2 sqrt(s (n - s) / n + 1)) / (n + 4).
+    Wilson's score interval at z = 2:  (s + 2 - 2 sqrt(s (n - s) / n + 1)) / (n + 4). The root is
+    rounded down to 1/2^16 and the quotient to 1 ppm, so the result is off by less than 8 ppm.
 
     Args:
         s: Ups, 1/2^16, at most `n`.
