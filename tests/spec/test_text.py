@@ -17,6 +17,7 @@ from stkrp2p.core.params import PRESETS, Params
 from stkrp2p.core.reconcile import Question
 from stkrp2p.core.types import Outcome
 from stkrp2p.core.wire import INTEGER_MAX, Message
+from stkrp2p.services import auditor, gossip, responder
 from testnet.vectors.files import FILES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -284,3 +285,18 @@ def test_decisions_are_numbered_without_gaps_and_say_context_decision_consequenc
             "Decision",
             "Consequences",
         ]
+
+
+# ------------------------------------------------------------------------------- services
+
+
+def test_the_text_says_how_late_a_question_may_come_and_when_a_view_is_sick() -> None:
+    audit = " ".join((PROTOCOLS / "audit.md").read_text("utf-8").split())
+    early, late = responder.AHEAD_ROUNDS_MAX, responder.BEHIND_ROUNDS_MAX
+    assert f"from {late} before to {early} after the last round due by our clock" in audit
+    assert f"of at least {auditor.SICK_PROBES_MIN} probes more than half are UNREACHABLE" in audit
+
+
+def test_the_text_says_when_a_batch_is_published() -> None:
+    batch = " ".join((PROTOCOLS / "batch.md").read_text("utf-8").split())
+    assert f"`settle_rounds * period_ms // {gossip.JITTER_PARTS}` later" in batch

@@ -181,7 +181,7 @@ export function answerHave (evidence, members, have) {
     const part = (raw, width) => raw.subarray(width * c, width * (c + 1))
     return part(ours.bitmap, 32).equals(part(have.bitmap, 32)) &&
       !part(ours.fingerprints, 16).equals(part(have.fingerprints, 16))
-  }).slice(0, 128)
+  }).slice(0, 64)
   const indices = Buffer.alloc(4 * wanted.length)
   wanted.forEach((index, i) => indices.writeUInt32BE(index, 4 * i))
   return { frames, wanted: indices, differing: differing.map(BigInt), is_more: isMore }

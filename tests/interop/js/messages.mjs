@@ -53,7 +53,7 @@ export const QUESTIONS = {
   AskRecords: message({ network: hash }, 9),
   AskProof: message({ ...about, node: hash }, 10)
 }
-export const Delta = message({ frames, wanted: bytes(0, 4096), differing: list(128, uint), is_more: bool })
+export const Delta = message({ frames, wanted: bytes(0, 4096), differing: list(64, uint), is_more: bool })
 export const Taken = message({ count: uint })
 export const IdList = message({ ids: list(512, hash) })
 export const FrameList = message({ frames })
