@@ -1,4 +1,4 @@
-"""A local network of real processes: a chain, a beacon, services, and nodes on 127.0.0.x.
+"""A local network of real processes: a chain, a beacon, services, and nodes on addresses of their own.
 
 Nothing is simulated: anvil runs the contracts' bytecode, the beacon signs with BLS and speaks drand's
 HTTP API, every node is a process of its own with its own keys, store and libp2p host.
@@ -34,7 +34,7 @@ from stkrp2p.core.types import Epoch, Kind, NodeId, Round, UnixMs
 from stkrp2p.core.wire import encode
 from testnet import anvil, manifest
 from testnet.manifest import Manifest, NodeEntry
-from testnet.plan import Plan, Role
+from testnet.plan import NODES_MAX, Plan, Role
 
 ETHER = 10**18
 FUNDS_WEI = 100 * ETHER
@@ -53,12 +53,27 @@ STOP_S_MAX = 6.0
 LOG_CHARS_SHOWN = 800
 STOP_POLL_S = 0.05
 
-_FIRST_HOST = 10
-"""Nodes live on 127.0.0.10 and up."""
-
 
 class ClusterFailed(Exception):
     """The network could not be started; the message says what and where the log is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where on this machine a local network lives: by default all of it on loopback."""
+
+    shared_host: str = "127.0.0.1"
+    """IP address of the chain and the beacon; all nodes reach it."""
+
+    hosts: Sequence[str] = tuple(f"127.0.0.{last}" for last in range(10, 10 + 2 * NODES_MAX))
+    """IP address of each node, in the order of the plan's roles."""
+
+    namespaces: Sequence[str] = ()
+    """Name of each node's network namespace; empty if they live in ours."""
+
+    def namespace(self, index: int) -> str:
+        """Return a node's network namespace, empty for ours."""
+        return self.namespaces[index] if self.namespaces else ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +87,8 @@ class Member:
     """Address of the account, 20 bytes."""
 
     service_port: int = 0
+    namespace: str = ""
+    """Network namespace it lives in, empty for ours."""
 
     @property
     def kind(self) -> Kind:
@@ -80,7 +97,7 @@ class Member:
 
     @property
     def host(self) -> str:
-        """Its loopback address."""
+        """Its IP address."""
         return self.entry.address.split("/")[2]
 
 
@@ -104,7 +121,9 @@ class Cluster:
     def start_node(self, member: Member) -> None:
         """Start a node's process, or start it again."""
         entry = member.entry
-        entry.pid = self.spawner.spawn(["run", "--config", entry.config], Path(entry.log))
+        entry.pid = self.spawner.spawn(
+            ["run", "--config", entry.config], Path(entry.log), namespace=member.namespace
+        )
         self.manifest.save()
 
     def signal_node(self, member: Member, how: signal.Signals) -> None:
@@ -146,7 +165,7 @@ class Spawner:
         self._log = log
         self._is_ready = False
 
-    def spawn(self, arguments: Sequence[str], log: Path) -> int:
+    def spawn(self, arguments: Sequence[str], log: Path, *, namespace: str) -> int:
         """Start a node; return its pid.
 
         Raises:
@@ -154,7 +173,7 @@ class Spawner:
         """
         if not self._is_ready:
             self._is_ready = self._line() == "ready"
-        order = json.dumps({"arguments": list(arguments), "log": str(log)})
+        order = json.dumps({"arguments": list(arguments), "log": str(log), "namespace": namespace})
         if self.process.stdin is not None:
             self.process.stdin.write(order + "\n")
         return int(self._line())
@@ -201,16 +220,17 @@ async def _fund(rpc: str, addresses: Sequence[bytes]) -> None:
         await _call(rpc, "anvil_setBalance", f"0x{address.hex()}", hex(FUNDS_WEI))
 
 
-def _members(plan: Plan, folder: Path, chain_id: int) -> list[Member]:
+def _members(plan: Plan, site: Site, folder: Path, chain_id: int) -> list[Member]:
     members = []
-    for i, role in enumerate(plan.roles()):
+    for i, (role, host) in enumerate(zip(plan.roles(), site.hosts, strict=False)):
         data_dir = folder / f"node{i}"
         data_dir.mkdir(mode=0o700)
         key = create_node_key(data_dir / "node.key")
         account = create_account_key(data_dir / "account.key")
-        host = f"127.0.0.{_FIRST_HOST + i}"
-        port = free_port(host)
-        service_port = free_port(host) if i % 2 and role is not Role.LIGHT else 0
+        # In a namespace of its own all ports are free, so one that is free here will do.
+        probed = site.shared_host if site.namespaces else host
+        port = free_port(probed)
+        service_port = free_port(probed) if i % 2 and role is not Role.LIGHT else 0
         workload = f"http:{service_port}/health" if service_port else f"ethereum:{chain_id}"
         entry = NodeEntry(
             name=f"node{i}",
@@ -229,6 +249,7 @@ def _members(plan: Plan, folder: Path, chain_id: int) -> list[Member]:
                 account=account.secret.reveal(),
                 operator=account.address,
                 service_port=service_port,
+                namespace=site.namespace(i),
             )
         )
     return members
@@ -294,7 +315,12 @@ async def _until_serving(url: str, *, log: Path, time_s: float = 15.0) -> None:
 
 @asynccontextmanager
 async def running(
-    plan: Plan, folder: Path, say: Callable[[str], None], *, keep: bool = False
+    plan: Plan,
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    keep: bool = False,
+    site: Site | None = None,
 ) -> AsyncIterator[Cluster]:
     """Run a local network for the time of the context.
 
@@ -303,19 +329,21 @@ async def running(
         folder: Where everything lands; made, must not exist yet.
         say: Told, in a line, what is being done.
         keep: Leave the processes running at the end; `stop` ends them later.
+        site: Where it lives; on loopback if not said.
 
     Raises:
         ClusterFailed: Something did not start.
     """
+    site = site or Site()
     folder.mkdir(parents=True)  # noqa: ASYNC240 - once, before anything runs
     processes: dict[str, subprocess.Popen[bytes]] = {}
-    node = anvil.start(anvil.Options(), log_path=folder / "anvil.log")
+    node = anvil.start(anvil.Options(host=site.shared_host), log_path=folder / "anvil.log")
     processes["anvil"] = node.process
     spawner = Spawner(folder / "spawner.log")
     members: list[Member] = []
     is_built = False
     try:
-        build = _Build(plan, folder, say, node.url, processes, spawner, members)
+        build = _Build(plan, site, folder, say, node.url, processes, spawner, members)
         cluster = await build.cluster()
         is_built = True
         with closing(cluster.chain):
@@ -337,6 +365,7 @@ class _Build:
     """The steps from nothing to a running network."""
 
     plan: Plan
+    site: Site
     folder: Path
     say: Callable[[str], None]
     rpc: str
@@ -353,7 +382,7 @@ class _Build:
         deployed = await self._deploy(beacon, create_bls_key(council_path).public_key)
         await _until_serving(f"{beacon_url}/info", log=self.folder / "beacon.log")
         self.say(f"beacon     solo (one key, local only), drand API at {beacon_url}")
-        self.members += _members(self.plan, self.folder, deployed.genesis.chain_id)
+        self.members += _members(self.plan, self.site, self.folder, deployed.genesis.chain_id)
         network = self.folder / "network.toml"
         text = dump_network(deployed.genesis, (), deploy_block=deployed.block)
         await trio.Path(network).write_text(text)
@@ -396,16 +425,18 @@ class _Build:
         return deployed
 
     def _start_beacon(self, beacon: Beacon, key: Path) -> str:
-        port, log = free_port("127.0.0.1"), self.folder / "beacon.log"
+        host, log = self.site.shared_host, self.folder / "beacon.log"
+        listen = f"{host}:{free_port(host)}"
         command = [sys.executable, "-m", "stkrp2p.adapters.solo", "--key", str(key)]
         command += ["--genesis-ms", str(beacon.genesis_ms), "--period-ms", str(beacon.period_ms)]
-        self.processes["beacon"] = _spawn([*command, "--listen", f"127.0.0.1:{port}"], log)
-        return f"http://127.0.0.1:{port}"
+        self.processes["beacon"] = _spawn([*command, "--listen", listen], log)
+        return f"http://{listen}"
 
     def _start_service(self, member: Member) -> None:
         if member.service_port:
             name = f"service-{member.entry.name}"
-            command = [sys.executable, "-m", "testnet.service", str(member.service_port)]
+            enter = ["ip", "netns", "exec", member.namespace] if member.namespace else []
+            command = [*enter, sys.executable, "-m", "testnet.service", str(member.service_port)]
             log = self.folder / f"{name}.log"
             self.processes[name] = _spawn([*command, member.host, "127.0.0.1"], log)
 

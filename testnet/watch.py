@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -28,15 +28,15 @@ STATES = ("vetting", "active", "probation", "suspended")
 Status = Mapping[str, object]
 
 
-async def ask_all(members: list[Member]) -> dict[str, Status]:
-    """Return the status of every node that answers, by name."""
+async def ask_all(members: Sequence[Member], command: str = "status") -> dict[str, Status]:
+    """Return what every node that answers says to a command of its control socket, by name."""
     answers: dict[str, Status] = {}
 
     async def ask_one(member: Member) -> None:
         path = Path(member.entry.data_dir) / "control.sock"
         try:
             answers[member.entry.name] = await trio.to_thread.run_sync(
-                lambda: ask(path, "status", ASK_S_MAX), abandon_on_cancel=True
+                lambda: ask(path, command, ASK_S_MAX), abandon_on_cancel=True
             )
         except ControlError:
             return
