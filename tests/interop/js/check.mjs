@@ -89,6 +89,11 @@ group('wire and sync', 'messages', [...wire.messages, ...sync.messages], (c) => 
   const value = decode(SHAPES[c.shape], raw(c.frame))
   return same(value, c.fields) && hex(encode(SHAPES[c.shape], value)) === c.frame
 })
+group('sync', 'records', sync.messages.filter((c) => c.shape === 'AddressRecord'), (c) => {
+  const record = decode(SHAPES.AddressRecord, raw(c.frame))
+  const payload = encodeAny([raw(net.cases[0].network_id), record.node, record.sequence, record.addresses])
+  return crypto.isSigned(record.node, 'stkr/record/1', payload, record.signature)
+})
 group('wire', 'refused', wire.refused, (c) => isSameReason(c.reason, reasonOf(() => c.shape === 'SyncQuestion'
   ? decodeTagged(QUESTIONS, raw(c.frame), c.bytes_max)
   : decode(SHAPES[c.shape], raw(c.frame), c.bytes_max))))
