@@ -46,6 +46,7 @@ from stkrp2p.services.auditor import Auditor, run_auditor
 from stkrp2p.services.directory import Directory, run_directory
 from stkrp2p.services.gossip import ACCEPTED_MAX, Gossip, run_publisher, run_writer
 from stkrp2p.services.ledger import Ledger
+from stkrp2p.services.past import PastEpochs
 from stkrp2p.services.responder import Responder
 from stkrp2p.services.rounds import Arrival, RoundSource, run_gap_filler, run_rounds
 from stkrp2p.services.sealer import Sealer, run_sealer
@@ -232,6 +233,7 @@ def build_node(genesis: Genesis, identity: Identity, ports: Ports) -> Node:
             directory=directory,
             clock=clock,
             tables=Tables(ports.store),
+            past=PastEpochs(ledger, ports.store),
         ),
         directory=directory,
         watcher=Watcher(

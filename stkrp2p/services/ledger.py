@@ -354,10 +354,6 @@ class Ledger:
         """Return the epoch's evidence as it is now; it grows in place."""
         return self._evidence.setdefault(epoch, Evidence())
 
-    def known_ids(self, epoch: Epoch) -> frozenset[Digest]:
-        """Return the ids of the batches held of an epoch."""
-        return frozenset(b.id for b in self.evidence(epoch))
-
     async def store_batches(self, epoch: Epoch, batches: Sequence[Batch]) -> None:
         """Write accepted batches through to the store."""
         with self._without_disk(epoch):

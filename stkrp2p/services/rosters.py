@@ -83,7 +83,7 @@ class Rosters:
         before = {e: self._by_epoch.pop(e) for e in provisional}
         changed = []
         for epoch, roster in before.items():
-            fresh = await self._compute(epoch)
+            fresh = await self.compute(epoch)
             is_changed = fresh.root != roster.root
             self._by_epoch[epoch] = fresh if is_changed else roster
             if is_changed:
@@ -113,9 +113,10 @@ class Rosters:
         for number in range(max(0, current - 1), max(0, current) + ROSTER_LAG_EPOCHS + 1):
             epoch = Epoch(number)
             if epoch not in self._by_epoch:
-                self._by_epoch.setdefault(epoch, await self._compute(epoch))
+                self._by_epoch.setdefault(epoch, await self.compute(epoch))
 
-    async def _compute(self, epoch: Epoch) -> Roster:
+    async def compute(self, epoch: Epoch) -> Roster:
+        """Return an epoch's roster, computed out of the event loop if it is not known."""
         key = self._key(epoch)
         known = self._by_key.get(key)
         if known is None:

@@ -18,6 +18,7 @@ import trio
 from stkrp2p.core.anchor import Header, SealedAnchor, is_sealed_by_council
 from stkrp2p.core.batch import Batch, EpochView, check_batch, read_batch
 from stkrp2p.core.challenge import receipts_tree
+from stkrp2p.core.evidence import Evidence
 from stkrp2p.core.merkle import Tree, is_proved
 from stkrp2p.core.reconcile import (
     CHUNK_MEMBERS,
@@ -61,6 +62,7 @@ from stkrp2p.services.directory import Directory
 from stkrp2p.services.gossip import receipts_of
 from stkrp2p.services.ledger import Ledger
 from stkrp2p.services.offload import offload
+from stkrp2p.services.past import PastEpochs
 from stkrp2p.services.tables import Tables
 
 log = structlog.get_logger()
@@ -105,6 +107,7 @@ class SyncServer:
     directory: Directory
     clock: WallClock
     tables: Tables
+    past: PastEpochs
     served: Counter[str] = field(default_factory=Counter)
     """Questions answered by kind, for `status`."""
 
@@ -159,14 +162,20 @@ class SyncServer:
     async def _answer_batches(self, question: Have | Give | AskIds | Fetch) -> Message | None:
         epoch = Epoch(question.epoch)
         view = self.ledger.view(epoch)
-        if view is None:
-            return None
-        evidence = self.ledger.evidence(epoch)
+        if isinstance(question, Give):
+            count = await take_frames(self.ledger, view, question.frames) if view else 0
+            return Taken(count=count)
+        if view is not None:
+            return self._answer_from(view, self.ledger.evidence(epoch), question)
+        past = await self.past.get(epoch)
+        return self._answer_from(past.view, past.evidence, question) if past else None
+
+    def _answer_from(
+        self, view: EpochView, evidence: Evidence, question: Have | AskIds | Fetch
+    ) -> Message:
         match question:
             case Have():
                 return answer_have(evidence, view.roster, question)
-            case Give():
-                return Taken(count=await take_frames(self.ledger, view, question.frames))
             case AskIds():
                 return IdList(ids=chunk_ids(evidence, view.roster, question.chunk))
             case Fetch():

@@ -92,14 +92,24 @@ class Watcher:
         if await self.ledger.open(epoch) is None:
             return await self._skip(epoch)
         try:
-            await self.ledger.fold(sealed, header)
-        except MissingBatches:
-            return not await self._fetch(epoch) and await self._skip(epoch)
+            return await self._fold_with_peers(epoch, sealed, header)
         except (AnchorMismatch, ProtocolError) as error:
             self._refuse(header, str(error))
             return False
-        log.info("epoch folded", epoch=epoch, score_root=header.score_root.hex()[:16])
-        return True
+
+    async def _fold_with_peers(self, epoch: Epoch, sealed: SealedAnchor, header: Header) -> bool:
+        """Fold an epoch, fetching what is missing from a few peers, one after the other."""
+        for node in (None, *self.sync.peers()[:PEERS_TRIED_MAX]):
+            if node is not None and not await self._fetch(node, epoch):
+                continue
+            try:
+                await self.ledger.fold(sealed, header)
+            except MissingBatches as error:
+                log.debug("batches missing", epoch=epoch, count=len(error.auditors))
+            else:
+                log.info("epoch folded", epoch=epoch, score_root=header.score_root.hex()[:16])
+                return True
+        return await self._skip(epoch)
 
     async def _sealed(self, epoch: Epoch, header: Header) -> SealedAnchor | None:
         """Return the proposal behind an anchor, ours or a peer's."""
@@ -117,15 +127,13 @@ class Watcher:
         self.ledger.alarm = f"epoch {header.epoch}: {why}"
         log.critical("anchor differs from our evidence", epoch=header.epoch, error=why)
 
-    async def _fetch(self, epoch: Epoch) -> bool:
-        """Fetch an epoch's batches; tell whether some peer had any that were new."""
-        for node in self.sync.peers()[:PEERS_TRIED_MAX]:
-            try:
-                if await self.sync.reconcile(node, epoch):
-                    return True
-            except (Unreachable, ProtocolError) as error:
-                log.debug("sync failed", peer=node.hex()[:8], error=str(error))
-        return False
+    async def _fetch(self, node: NodeId, epoch: Epoch) -> int:
+        """Fetch an epoch's batches from a peer; return how many were new."""
+        try:
+            return await self.sync.reconcile(node, epoch)
+        except (Unreachable, ProtocolError) as error:
+            log.debug("sync failed", peer=node.hex()[:8], error=str(error))
+            return 0
 
     async def _follow(self, epoch: Epoch) -> bool:
         """Take roots over, with the proof of our own score; from far behind, the newest at once.
