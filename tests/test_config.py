@@ -24,6 +24,7 @@ from stkrp2p.config import (
 )
 from stkrp2p.config.faults import (
     fault_of_address,
+    fault_of_listen,
     fault_of_peer,
     fault_of_url,
     fault_of_workload,
@@ -307,6 +308,16 @@ def test_addresses_that_are_right(address):
     assert fault_of_peer(f"{address}/p2p/{peer_id}") == ""
 
 
+def test_one_listens_on_an_ip_of_the_family_named():
+    for address in ("/ip4/0.0.0.0/tcp/0", "/ip6/::1/tcp/4001"):
+        assert fault_of_listen(address) == ""
+    for address in ("/dns4/a.b/tcp/1", "/ip4/::1/tcp/1", "/ip6/1.2.3.4/tcp/1", "/ip4/a/tcp/1"):
+        assert fault_of_listen(address) == f"{address} does not name an IP to listen on"
+    assert fault_of_listen("/ip4/1.2.3.4") == (
+        "/ip4/1.2.3.4 is no multiaddr such as /ip4/192.0.2.7/tcp/4001"
+    )
+
+
 @pytest.mark.parametrize("port", ["65536", "-1", "", "1a", "²", "9" * 5000])
 def test_a_port_is_a_number_up_to_65535(port):
     address = f"/ip4/1.2.3.4/tcp/{port}"
@@ -335,7 +346,7 @@ def test_workloads_that_are_wrong(workload):
 
 @given(st.text(max_size=40))
 def test_no_text_makes_a_check_raise(text):
-    for fault in (fault_of_address, fault_of_peer, fault_of_url, fault_of_workload):
+    for fault in (fault_of_listen, fault_of_peer, fault_of_url, fault_of_workload):
         assert isinstance(fault(text), str)
 
 

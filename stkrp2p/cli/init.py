@@ -19,7 +19,6 @@ from stkrp2p.adapters.keys import (
 from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.cli.errors import Exit, Failure, config_failures, key_failures
 from stkrp2p.cli.options import AllSettingsCommand, again
-from stkrp2p.cli.output import print_lines
 from stkrp2p.config import dump_config, load_config, read_network
 from stkrp2p.config.settings import CONFIG_FILE, KEYS, PATH_KEYS
 from stkrp2p.core.types import NodeId
@@ -61,7 +60,7 @@ def command(*, loaded: Loaded) -> None:
     lines.append(f"{_word(not path.exists())} {path}: {config.mode} node of {network.genesis.name}")
     if not path.exists():
         _write_config(path, loaded, account)
-    print_lines(lines)
+    click.echo("\n".join(lines))  # not cut: they are copied
     click.echo(f"next: {_next(loaded, path)}")
 
 

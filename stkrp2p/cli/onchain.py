@@ -60,7 +60,10 @@ def ask_chain(
             account_key=account_key,
             deploy_block=network.deploy_block,
         )
-        return await work(chain)
+        try:
+            return await work(chain)
+        finally:
+            chain.close()
 
     try:
         return trio.run(run)

@@ -17,9 +17,9 @@ def print_json(schema: str, body: Mapping[str, object]) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines, each cut to the width."""
+    """Print lines, each cut to the width but for commands to run next: those are copied."""
     for line in lines:
-        click.echo(cut(line))
+        click.echo(line if line.lstrip().startswith("next: ") else cut(line))
 
 
 def cut(text: str, width: int = WIDTH_MAX) -> str:

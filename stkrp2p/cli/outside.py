@@ -123,6 +123,8 @@ async def _check_chain(loaded: Loaded, network: NetworkFile) -> list[Finding]:
         snapshot = await chain.registry()
     except ChainUnavailable as error:
         return [bad("Ethereum", f"{chain.state.value}: {error}", "check rpc")]
+    finally:
+        chain.close()
     found = [ok("Ethereum", f"chain {network.genesis.chain_id}, final block {snapshot.block}")]
     node = _own_id(config)
     if node is None:

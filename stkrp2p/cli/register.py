@@ -12,7 +12,7 @@ from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.cli.errors import Exit, Failure, config_failures, key_failures
 from stkrp2p.cli.onchain import ask_chain, need_rpc
 from stkrp2p.cli.options import ReadingCommand
-from stkrp2p.cli.output import print_json, print_lines, tokens
+from stkrp2p.cli.output import facts, print_json, print_lines, tokens
 from stkrp2p.config import NetworkFile, NodeConfig, read_network
 from stkrp2p.core.roster import PROFILE_BYTES_MAX, Profile, Registration, sign_claim
 from stkrp2p.core.types import Kind, NodeId, Operator
@@ -187,20 +187,40 @@ async def fulfil(chain: Web3Chain, wish: Wish) -> Done:
             hint=f"stkrp2p register --stake {tokens(least).replace(',', '')}",
             code=Exit.USAGE,
         )
-    steps = await _fund(chain, wish, operator, stake)
-    nonce = await chain.next_nonce(operator)
-    claim = sign_claim(
-        wish.node_secret, wish.network.genesis.network_id, operator, wish.node, nonce
-    )
+    is_ready = await _is_ready(chain, wish, operator, stake)
+    steps = [] if is_ready else await _fund(chain, wish, operator, stake)
     if wish.is_dry and steps:
         # A preview runs the transaction, and this one reverts until the others are mined.
         steps.append(Step(what="Registry.register", gas=None, cost_wei_max=None, transaction=""))
     else:
-        preview = await chain.register(
-            node=wish.node, kind=wish.kind, stake=stake, claim=claim, profile=wish.profile
-        )
-        steps.append(await _take(chain, wish, preview))
+        steps.append(await _take(chain, wish, await _preview(chain, wish, operator, stake)))
     return Done(operator=operator, stake_wei=stake, registration=None, steps=tuple(steps))
+
+
+async def _preview(chain: Web3Chain, wish: Wish, operator: Operator, stake: int) -> Preview:
+    nonce = await chain.next_nonce(operator)
+    network_id = wish.network.genesis.network_id
+    claim = sign_claim(wish.node_secret, network_id, operator, wish.node, nonce)
+    return await chain.register(
+        node=wish.node, kind=wish.kind, stake=stake, claim=claim, profile=wish.profile
+    )
+
+
+async def _is_ready(chain: Web3Chain, wish: Wish, operator: Operator, stake: int) -> bool:
+    """Tell whether registering would succeed as things are, tokens and approval included.
+
+    Raises:
+        Rejected: The node is registered already, in a block that is not final.
+    """
+    from stkrp2p.adapters.chain import Rejected  # noqa: PLC0415
+
+    try:
+        await _preview(chain, wish, operator, stake)
+    except Rejected as refusal:
+        if refusal.rule == "AlreadyRegistered":
+            raise
+        return False
+    return True
 
 
 async def _update(chain: Web3Chain, wish: Wish, operator: Operator, held: Registration) -> Done:
@@ -270,7 +290,12 @@ def _document(wish: Wish, done: Done) -> dict[str, object]:
 
 def _lines(wish: Wish, done: Done) -> list[str]:
     stake = f"{tokens(done.stake_wei)} ANKR"
-    lines = [f"{peer_id_text(wish.node)}: {wish.kind.name.lower()} node of 0x{done.operator.hex()}"]
+    lines = facts(
+        [
+            ("node", f"{peer_id_text(wish.node)} ({wish.kind.name.lower()})"),
+            ("operator", f"0x{done.operator.hex()}"),
+        ]
+    )
     lines += [_step_line(step) for step in done.steps]
     if done.registration is not None and not done.steps:
         return [*lines, f"registered already as number {done.registration} with {stake}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from urllib.parse import urlsplit
 
 PORT_MAX = 0xFFFF
@@ -13,6 +14,19 @@ def fault_of_address(address: str) -> str:
         case ["", "ip4" | "ip6" | "dns" | "dns4" | "dns6", host, "tcp", port] if host:
             return "" if _is_port(port) else f"{address} has no port from 0 to {PORT_MAX}"
     return f"{address} is no multiaddr such as /ip4/192.0.2.7/tcp/4001"
+
+
+def fault_of_listen(address: str) -> str:
+    """Return what is wrong with a multiaddr to listen on, which must name an IP; "" if nothing."""
+    fault = fault_of_address(address)
+    if fault:
+        return fault
+    _, family, host, *_ = address.split("/")
+    try:
+        is_named = family == f"ip{ipaddress.ip_address(host).version}"
+    except ValueError:
+        is_named = False
+    return "" if is_named else f"{address} does not name an IP to listen on"
 
 
 def fault_of_peer(address: str) -> str:

@@ -22,6 +22,7 @@ import msgspec
 
 from stkrp2p.config.faults import (
     fault_of_address,
+    fault_of_listen,
     fault_of_peer,
     fault_of_url,
     fault_of_workload,
@@ -264,8 +265,8 @@ def _check_meaning(config: NodeConfig, origins: Mapping[str, str]) -> None:
         ConfigError: For the first setting that is wrong.
     """
     faults: list[tuple[str, str]] = []
-    for key in ("listen", "announce"):
-        faults += [(key, fault_of_address(a)) for a in getattr(config, key)]
+    faults += [("listen", fault_of_listen(a)) for a in config.listen]
+    faults += [("announce", fault_of_address(a)) for a in config.announce]
     faults += [("peers", fault_of_peer(p)) for p in config.peers]
     for key in ("rpc", "beacons"):
         faults += [(key, fault_of_url(u)) for u in getattr(config, key)]

@@ -63,6 +63,9 @@ class World:
     silent: frozenset[tuple[int, int]] = frozenset()
     """(epoch, member) whose batch never came."""
 
+    deployed: Genesis | None = None
+    """A network with real contracts, under `BEACON_SECRET` and `COUNCIL_SECRET`."""
+
     secrets: list[bytes] = field(init=False)
     genesis: Genesis = field(init=False)
     closed: list[ClosedEpoch] = field(default_factory=list)
@@ -71,7 +74,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.secrets = [sha256(b"member", bytes([i])) for i in range(self.full + self.light)]
-        self.genesis = Genesis(
+        self.genesis = self.deployed or Genesis(
             name="played",
             params=PARAMS,
             beacon=Beacon(
