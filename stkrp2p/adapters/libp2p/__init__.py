@@ -21,7 +21,7 @@ from stkrp2p.adapters.libp2p.errors import ListenError
 from stkrp2p.adapters.libp2p.limits import EdgeLimits
 from stkrp2p.ports import Network, WallClock
 
-__all__ = ["EdgeLimits", "ListenError", "open_network"]
+__all__ = ["EdgeLimits", "ListenError", "open_network", "open_networks"]
 
 
 @contextlib.asynccontextmanager
@@ -46,3 +46,36 @@ async def open_network(
     chosen = limits if limits is not None else EdgeLimits()
     async with open_edge(seed=seed, listen=listen, limits=chosen, clock=clock) as edge:
         yield edge
+
+
+@contextlib.asynccontextmanager
+async def open_networks(
+    seeds: Sequence[bytes], *, host: str, clock: WallClock, limits: EdgeLimits | None = None
+) -> AsyncIterator[tuple[Network, ...]]:
+    """Run one edge for each seed in this process and loop, on ports the system chooses.
+
+    The library's import is paid once; an edge then takes under 1 MB. They do not know each other
+    until told by `set_addresses`.
+
+    Args:
+        seeds: 32-byte Ed25519 seeds, one a node.
+        host: IPv4 or IPv6 address all listen on.
+        clock: Wall clock of all.
+        limits: Limits of each. All dial from one address: `connections_per_ip_max` must be at least
+            the number of nodes.
+
+    Raises:
+        ListenError: The address cannot be listened on.
+    """
+    family = "ip6" if ":" in host else "ip4"
+    async with contextlib.AsyncExitStack() as stack:
+        yield tuple(
+            [
+                await stack.enter_async_context(
+                    open_network(
+                        seed=seed, listen=[f"/{family}/{host}/tcp/0"], clock=clock, limits=limits
+                    )
+                )
+                for seed in seeds
+            ]
+        )

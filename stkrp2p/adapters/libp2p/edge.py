@@ -67,6 +67,7 @@ class Edge:
         self._asker: Asker | None = None
         self._nursery: trio.Nursery | None = None
         self._wake = trio.Event()
+        self._has_listened = False
         self._shared = Shared(
             seed=seed,
             limits=limits,
@@ -346,10 +347,11 @@ class Edge:
                 self._limits.dials_max - len(self._dials),
                 self._limits.peers_kept_max - len(self._since_s) - len(self._dials),
             )
-            for node in self._book.due(busy, now_s=now_s)[: max(0, room)]:
+            due = self._book.due(busy, now_s=now_s)
+            for node in due[: max(0, room)]:
                 self._start_dial(node)
                 busy.add(node)
-            due_s = self._book.next_due_s(busy) if room > 0 else None
+            due_s = self._book.next_due_s(busy) if room > len(due) else None
             wait_s = _TICK_S_MAX if due_s is None else due_s - now_s
             with trio.move_on_after(min(_TICK_S_MAX, max(_TICK_S_MIN, wait_s))):
                 await self._wake.wait()
@@ -364,25 +366,38 @@ class Edge:
 
         Raises:
             ListenError: The first run cannot listen.
+            ExceptionGroup: The first run failed otherwise before it listened.
         """
         wait_s = self._limits.restart_first_s
-        is_first = True
         while True:
             begun_s = trio.current_time()
             try:
-                await self._run(task_status if is_first else trio.TASK_STATUS_IGNORED)
-            except ListenError:
-                if is_first:
-                    raise
-                self._counters["stack_listens_failed"] += 1
+                await self._run(task_status)
+            except ListenError as error:
+                self._note_failure("stack_listens_failed", error)
             except Exception as error:
-                self._counters["stack_failures"] += 1
-                log.warning("stack failed", extra={"error": repr(error)}, exc_info=error)
-            is_first = False
+                self._note_failure("stack_failures", error)
+            except BaseExceptionGroup as group:  # cancelled while it failed
+                cancelled, failure = group.split(trio.Cancelled)
+                if failure is not None:
+                    self._note_failure("stack_failures", failure)
+                if cancelled is not None:
+                    raise cancelled from None
             if trio.current_time() - begun_s > self._limits.restart_s_max:
                 wait_s = self._limits.restart_first_s
             await trio.sleep(jittered(wait_s))
             wait_s = min(self._limits.restart_s_max, 2 * wait_s)
+
+    def _note_failure(self, counter: str, error: BaseException) -> None:
+        """Count and log why a run ended; called while the error is handled.
+
+        Raises:
+            BaseException: The error itself, if there was no run before that listened.
+        """
+        self._counters[counter] += 1
+        if not self._has_listened:
+            raise _listen_error_in(error)
+        log.warning("stack failed", extra={"error": repr(error)}, exc_info=error)
 
     async def _run(self, task_status: TaskStatus[None]) -> None:
         try:
@@ -397,7 +412,11 @@ class Edge:
                 for protocol in self._answerers:
                     self._serve(stack, protocol)
                 await self._empty_outbox(stack)
-                task_status.started()
+                for peer in stack.swarm.get_connections_map():
+                    self._on_change(peer)  # who came before we were ready to note it
+                if not self._has_listened:
+                    self._has_listened = True
+                    task_status.started()
                 await self._keep_connected(stack, nursery)
         finally:
             self._stack = self._asker = self._nursery = None
@@ -410,6 +429,14 @@ class Edge:
             topic, data = self._outbox.popleft()
             async with contained("gossip_dropped_outbox", self._counters):
                 await stack.pubsub.publish(topic, data)
+
+
+def _listen_error_in(error: BaseException) -> BaseException:
+    """Return the refused address a failure is about, else the failure."""
+    if isinstance(error, BaseExceptionGroup):
+        leaves = [_listen_error_in(inner) for inner in error.exceptions]
+        return next((leaf for leaf in leaves if isinstance(leaf, ListenError)), error)
+    return error
 
 
 def is_inbound(conn: INetConn) -> bool:

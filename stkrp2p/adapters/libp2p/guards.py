@@ -54,6 +54,7 @@ log = logging.getLogger("stkrp2p.edge")
 _WINDOW_SLACK_BYTES = 64 * 1024
 _LISTEN_BACKLOG = 512
 _LINE_BYTES_MAX = 1024
+_LINE_LENGTH_BITS_MAX = 14
 _SOCKET_CHUNK_BYTES = 64 * 1024
 _CHUNK_BYTES = 32 * 1024  # of a frame's data: a whole frame fits one noise packet of 65,519 bytes
 _CREDIT_S_MAX = 5.0
@@ -200,15 +201,7 @@ async def _read_line(reader: Reader) -> bytes:
     Raises:
         ParseError: The line is too long, not UTF-8, not ended by a line feed, or cut off.
     """
-    length, shift = 0, 0
-    while True:
-        byte = (await reader.read(1) or b"\0")[0]
-        length |= (byte & 0x7F) << shift
-        shift += 7
-        if length > _LINE_BYTES_MAX:
-            raise ParseError("multistream line too long")
-        if byte < _VARINT_LAST:
-            break
+    length = await _read_line_length(reader)
     line = b""
     while len(line) < length:
         data = await reader.read(length - len(line))
@@ -222,6 +215,18 @@ async def _read_line(reader: Reader) -> bytes:
     except UnicodeDecodeError as error:
         raise ParseError("multistream line is not UTF-8") from error
     return line[:-1]
+
+
+async def _read_line_length(reader: Reader) -> int:
+    length, shift = 0, 0
+    while True:
+        byte = (await reader.read(1) or b"\0")[0]
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if length > _LINE_BYTES_MAX or shift > _LINE_LENGTH_BITS_MAX:
+            raise ParseError("multistream line too long")
+        if byte < _VARINT_LAST:
+            return length
 
 
 async def _release_window(self: yamux_module.YamuxStream, *, bytes_read: int = 0) -> None:

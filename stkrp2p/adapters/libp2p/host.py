@@ -80,15 +80,7 @@ async def run_stack(shared: Shared, listen: Sequence[str]) -> AsyncIterator[Stac
         check_free(address)
     host = _build_host(shared)
     gossip = EdgeGossip(limits=shared.limits, counters=shared.counters)
-    pubsub = EdgePubsub(
-        host,
-        gossip,
-        judges=shared.judges,
-        banned=shared.gate.banned,
-        clock=shared.clock,
-        limits=shared.limits,
-        counters=shared.counters,
-    )
+    pubsub = _build_pubsub(shared, host, gossip)
     async with (
         host.run([Multiaddr(address) for address in listen]),
         background_trio_service(gossip),
@@ -151,6 +143,18 @@ def _build_host(shared: Shared) -> EdgeHost:
         on_change=shared.on_change,
     )
     return EdgeHost(swarm, limits=limits, counters=shared.counters, negotiate_s=negotiate_s)
+
+
+def _build_pubsub(shared: Shared, host: EdgeHost, gossip: EdgeGossip) -> EdgePubsub:
+    return EdgePubsub(
+        host,
+        gossip,
+        judges=shared.judges,
+        banned=shared.gate.banned,
+        clock=shared.clock,
+        limits=shared.limits,
+        counters=shared.counters,
+    )
 
 
 def _connection_config(limits: EdgeLimits, negotiate_s: int) -> ConnectionConfig:

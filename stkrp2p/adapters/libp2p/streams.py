@@ -162,11 +162,7 @@ class Asker:
         Raises:
             Unreachable: No whole answer in time, or too many questions under way.
         """
-        limits = self._limits
-        if self._under_way[node] >= limits.asks_per_peer_max:
-            self._refuse("asks_refused_per_peer", "too many questions under way with this peer")
-        if self._under_way.total() >= limits.asks_max:
-            self._refuse("asks_refused", "too many questions under way")
+        self._check_room(node)
         exchange = _Exchange()
         self._under_way[node] += 1
         self._nursery.start_soon(self._run, exchange, node, protocol, question, answer_bytes_max)
@@ -180,6 +176,12 @@ class Asker:
         if exchange.answer is None:
             self._refuse("asks_failed", exchange.error)
         return exchange.answer
+
+    def _check_room(self, node: NodeId) -> None:
+        if self._under_way[node] >= self._limits.asks_per_peer_max:
+            self._refuse("asks_refused_per_peer", "too many questions under way with this peer")
+        if self._under_way.total() >= self._limits.asks_max:
+            self._refuse("asks_refused", "too many questions under way")
 
     def _refuse(self, counter: str, reason: str) -> NoReturn:
         self._counters[counter] += 1

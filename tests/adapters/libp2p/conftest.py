@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,8 @@ def stock() -> dict[str, object]:
 def _quiet_library():
     """Keep what the stock attackers log out of the tests' output."""
     logging.getLogger("libp2p").setLevel(logging.CRITICAL)
+
+
+@pytest.fixture
+def counters() -> Counter[str]:
+    return Counter()

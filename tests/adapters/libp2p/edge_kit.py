@@ -9,6 +9,8 @@ from pathlib import Path
 
 import edge_attacks
 import trio
+from libp2p.peer.id import ID
+from libp2p.pubsub.pb import rpc_pb2
 
 from stkrp2p.adapters.libp2p import EdgeLimits, open_network
 from stkrp2p.core.types import Judgement, UnixMs
@@ -79,6 +81,18 @@ async def eventually(condition, *, within_s: float = 5.0) -> float:
 
 def open_descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def signed(author, topic: str, data: bytes, *, seqno: int = 0):
+    """A gossip message with the signature of a libp2p key pair."""
+    message = rpc_pb2.Message(
+        data=data,
+        topicIDs=[topic],
+        from_id=ID.from_pubkey(author.public_key).to_bytes(),
+        seqno=seqno.to_bytes(8, "big"),
+    )
+    message.signature = author.private_key.sign(b"libp2p-pubsub:" + message.SerializeToString())
+    return message
 
 
 async def introduce(*edges, within_s: float = 5.0) -> None:

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 import trio
-from edge_kit import Inbox, eventually, introduce, meshed
+import trio.testing
+from edge_kit import Inbox, MachineClock, eventually, introduce, meshed, proxy_to, seed_of
 
-from stkrp2p.adapters.libp2p import ListenError
+from stkrp2p.adapters.libp2p import ListenError, open_networks
 from stkrp2p.core.types import Judgement
 from stkrp2p.ports import Unreachable
 
@@ -336,6 +337,13 @@ async def test_a_taken_port_is_refused_by_name(lab):
     assert str(caught.value) == f"cannot listen on {alice.addresses[0]}: address already in use"
 
 
+async def test_a_port_taken_while_we_start_is_refused_as_well(lab):
+    port = (await lab.edge("alice")).addresses[0].rsplit("/", 1)[1]
+    everywhere = f"/ip6/::/tcp/{port}", f"/ip6/::1/tcp/{port}"  # the first takes the second
+    with pytest.raises(ListenError, match=f"/tcp/{port}: address already in use"):
+        await lab.edge("bob", *everywhere)
+
+
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
@@ -442,3 +450,93 @@ async def test_messages_said_while_the_stack_is_down_are_sent_later_and_bounded(
 def test_importing_the_adapter_does_not_import_the_library():
     code = "import sys, stkrp2p.adapters.libp2p; sys.exit('libp2p' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_many_nodes_run_in_one_process(lab):
+    seeds = [seed_of(f"node {i}") for i in range(8)]
+    async with open_networks(seeds, host="127.0.0.1", clock=MachineClock()) as edges:
+        inboxes = [Inbox() for _ in edges]
+        for edge, inbox in zip(edges, inboxes, strict=True):
+            edge.join_topic(TOPIC, inbox)
+        await introduce(*edges, within_s=20)
+        await meshed(TOPIC, *edges)
+        await edges[0].publish(TOPIC, b"to all")
+        await eventually(lambda: all(i.payloads == [b"to all"] for i in inboxes[1:]))
+
+
+async def test_at_most_so_many_topics_are_joined(lab):
+    alice = await lab.edge("alice", topics_max=2, topic_bytes_max=3)
+    with pytest.raises(ValueError, match="a topic's name has at most 3 bytes"):
+        alice.join_topic("aaaa", Inbox())
+    for topic in ("a", "b", "a"):
+        alice.join_topic(topic, Inbox())
+    with pytest.raises(ValueError, match="at most 2 topics"):
+        alice.join_topic("c", Inbox())
+    with pytest.raises(ValueError, match="topic not joined: c"):
+        await alice.publish("c", b"")
+
+
+async def test_questions_under_way_are_bounded_in_all(lab):
+    alice, bob, carol = [await lab.edge(name, asks_max=1) for name in ("alice", "bob", "carol")]
+
+    async def wait(node, question):
+        await trio.sleep(0.3)
+        return b"done"
+
+    for edge in (bob, carol):
+        edge.serve(ECHO, wait, answer_bytes_max=100)
+        alice.learn_addresses(edge.node, edge.addresses)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask, alice, bob)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        with pytest.raises(Unreachable):
+            await ask(alice, carol)
+    assert alice.counters()["asks_refused"] == 1
+    assert await ask(alice, carol) == b"done"
+
+
+async def test_dials_beyond_the_limit_wait_their_turn(lab):
+    alice = await lab.edge("alice", dials_max=1)
+    others = [await lab.edge(f"other {i}") for i in range(5)]
+    async with trio.open_nursery() as nursery:
+        for other in others:
+            other.serve(ECHO, echo, answer_bytes_max=100)
+            alice.learn_addresses(other.node, other.addresses)
+            nursery.start_soon(ask, alice, other)
+    assert len(alice.peers()) == 5
+
+
+async def test_connections_nobody_uses_are_closed_beyond_those_kept_up(lab):
+    alice = await lab.edge("alice", peers_kept_max=2, idle_s=0.5)
+    others = [await lab.edge(f"other {i}") for i in range(4)]
+    for other in others:
+        other.serve(ECHO, echo, answer_bytes_max=100)
+        alice.learn_addresses(other.node, other.addresses)
+        assert await ask(alice, other) == b"echo hello"
+    assert len(alice.peers()) == 4
+    await eventually(lambda: len(alice.peers()) == 2)
+    assert {status.node for status in alice.peers()} == {others[2].node, others[3].node}
+    assert alice.counters()["connections_closed_idle"] == 2
+
+
+async def test_only_so_many_peers_are_connected_without_being_asked(lab):
+    alice = await lab.edge("alice", peers_kept_max=2)
+    others = [await lab.edge(f"other {i}") for i in range(4)]
+    alice.set_addresses({other.node: other.addresses for other in others})
+    await eventually(lambda: len(alice.peers()) == 2)
+    await trio.sleep(0.5)
+    assert len(alice.peers()) == 2
+
+
+@pytest.mark.slow
+async def test_after_a_partition_of_thirty_seconds_peers_are_back_within_twenty(lab):
+    near, far = await lab.edge("near"), await lab.edge("far")
+    async with proxy_to(far) as proxy:
+        near.set_addresses({far.node: [proxy.address]})
+        await eventually(lambda: len(near.peers()) == 1)
+        await trio.sleep(3)
+        proxy.freeze()
+        found_s = await eventually(lambda: near.peers() == (), within_s=10)
+        await trio.sleep(30 - found_s)
+        proxy.thaw()
+        await eventually(lambda: len(near.peers()) == 1, within_s=20)

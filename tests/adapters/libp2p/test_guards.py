@@ -10,12 +10,11 @@ import edge_attacks as attacks
 import pytest
 import trio
 from edge_attacks import ECHO, SLOW, TOPIC, connect, is_alive, running, stock_host
-from edge_kit import Inbox, eventually, introduce, meshed, open_descriptors, proxy_to
+from edge_kit import Inbox, eventually, introduce, meshed, open_descriptors, proxy_to, signed
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.network.stream.exceptions import StreamError
 from libp2p.peer.id import ID
-from libp2p.pubsub.pb import rpc_pb2
 
 from stkrp2p.adapters.libp2p import ListenError
 from stkrp2p.adapters.libp2p.identity import peer_id_bytes
@@ -191,14 +190,12 @@ async def test_a_stream_only_we_have_closed_is_not_kept(lab):
     edge = await victim(lab, linger_s=0.2)
     async with attacker_of(edge) as attacker:
         muxed = edge._stack.swarm.get_connections()[0].muxed_conn
-        await eventually(lambda: not edge._stack.host._streams)
-        before = len(muxed.streams)
         for _ in range(20):
             stream = await attacker.new_stream(peer_of(edge), [TProtocol(ECHO)])
             await stream.write(b"\x01x")
             assert await stream.read(2) == b"\x01x"
-        await eventually(lambda: edge.counters().get("streams_reset_lingering") == 20)
-        assert len(muxed.streams) <= before
+        await eventually(lambda: edge.counters().get("streams_reset_lingering", 0) >= 20)
+        await eventually(lambda: len(muxed.streams) <= 2)
 
 
 async def test_an_answerer_that_never_closes_leaves_nothing_with_the_asker(lab):
@@ -213,14 +210,12 @@ async def test_an_answerer_that_never_closes_leaves_nothing_with_the_asker(lab):
     client.learn_addresses(edge.node, edge.addresses)
     await client.connect(edge.node)
     muxed = client._stack.swarm.get_connections()[0].muxed_conn
-    await trio.sleep(0.2)
-    before = len(muxed.streams)
     for _ in range(20):
         assert (
             await client.ask(edge.node, "/open/1", b"q", timeout_ms=2_000, answer_bytes_max=10)
             == b"x"
         )
-    assert len(muxed.streams) <= before
+    await eventually(lambda: len(muxed.streams) <= 2)  # of gossip, one each way
 
 
 async def test_inbound_slots_come_back_when_connections_end(stock, lab):
@@ -260,22 +255,9 @@ async def test_back_off_keeps_nobody_from_a_topic(stock, lab):
         gossip = edge._stack.gossip
         gossip._add_back_off(peer_of(other), TOPIC, is_unsubscribe=False)
         gossip.mesh[TOPIC].clear()
-    message_of_somebody_else(alice, b"data")
+    alice._stack.gossip.mcache.put(signed(create_new_key_pair(), TOPIC, b"data"))
     await eventually(lambda: inbox.payloads == [b"data"], within_s=3.5)
     assert alice._stack.gossip.mesh[TOPIC] == set()
-
-
-def message_of_somebody_else(edge, data: bytes) -> None:
-    """Put a message into an edge's cache as if it had been forwarded to it."""
-    author = create_new_key_pair()
-    message = rpc_pb2.Message(
-        data=data,
-        topicIDs=[TOPIC],
-        from_id=ID.from_pubkey(author.public_key).to_bytes(),
-        seqno=b"\0" * 8,
-    )
-    message.signature = author.private_key.sign(b"libp2p-pubsub:" + message.SerializeToString())
-    edge._stack.gossip.mcache.put(message)
 
 
 async def test_a_peer_that_ignores_its_window_loses_the_connection(stock, lab):
