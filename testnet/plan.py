@@ -48,6 +48,9 @@ class Plan:
     epochs: int = 4
     """How many epochs must be anchored before the verdict; at least 2 to see a score fall."""
 
+    spare_s: int = 0
+    """Seconds to wait before round 1 beyond what an idle machine needs to start all."""
+
     def __post_init__(self) -> None:
         """Refuse a network that cannot show what it is for."""
         if not NODES_MIN <= self.nodes <= NODES_MAX:
@@ -79,4 +82,4 @@ class Plan:
     @property
     def start_lead_s(self) -> int:
         """Seconds from deployment to round 1: time to start all processes and register them."""
-        return 6 + self.nodes + self.light
+        return 6 + self.nodes + self.light + self.spare_s

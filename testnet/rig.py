@@ -105,7 +105,7 @@ class Rig:
 
 @contextmanager
 def built(*, hosts: int) -> Iterator[Rig]:
-    """Build a rig for a `with` block; nothing of it is left afterwards.
+    """Build a rig for a `with` block; nothing of it is left afterwards. One at a time in a process.
 
     Args:
         hosts: How many, at most `HOSTS_MAX`.
