@@ -22,7 +22,7 @@ from stkrp2p.core.network import Genesis
 from stkrp2p.core.reconcile import Bitmap, bitmap_of, flags_of
 from stkrp2p.core.score import Score, fold, median_uptime, newcomer, next_state
 from stkrp2p.core.types import Digest, NodeId, Outcome, Ppm, ProtocolError
-from stkrp2p.core.verdict import Verdict, decide, votes
+from stkrp2p.core.verdict import Verdict, add_votes, decide
 from stkrp2p.core.wire import Bytes32, Bytes48, Message, Uint, encode
 
 ANCHOR_TAG = b"stkr/anchor/1"
@@ -30,6 +30,9 @@ VERSION = 1
 
 VOID_PARTS = 3
 """An epoch is void when more than one in this many decided observations are down."""
+
+
+_NOT_PROBED = bytes([Outcome.NOT_PROBED])
 
 
 class Proposal(Message, frozen=True):
@@ -160,11 +163,9 @@ def observed(view: EpochView, included: Mapping[NodeId, Batch]) -> Observed:
     delivered = {}
     for auditor, batch in included.items():
         duty = view.duty(auditor)
-        count = sum(duty.counts)
-        for rank, row in zip(duty.ranks, batch.body.rows, strict=True):
-            totals[rank] += votes(row.outcomes)
-            count -= row.outcomes.count(Outcome.NOT_PROBED)
-        delivered[auditor] = count
+        outcomes = [row.outcomes for row in batch.body.rows]
+        add_votes(totals, duty.ranks, outcomes)
+        delivered[auditor] = duty.owed - b"".join(outcomes).count(_NOT_PROBED)
     auditors, drawn = view.assignment.auditors, view.drawn
     verdicts = {
         m.node: decide(total, len(drawn[m.node]), len(auditors(m.node)))
@@ -175,9 +176,9 @@ def observed(view: EpochView, included: Mapping[NodeId, Batch]) -> Observed:
 
 def is_void(verdicts: Mapping[NodeId, bytes]) -> bool:
     """Tell whether so much was down that our own outage is likelier than theirs."""
-    down = sum(v.count(Verdict.DOWN) for v in verdicts.values())
-    decided = sum(len(v) - v.count(Verdict.UNDECIDED) for v in verdicts.values())
-    return VOID_PARTS * down > decided
+    observations = b"".join(verdicts.values())
+    decided = len(observations) - observations.count(Verdict.UNDECIDED)
+    return VOID_PARTS * observations.count(Verdict.DOWN) > decided
 
 
 def sightings(
@@ -191,7 +192,7 @@ def sightings(
     rows = {auditor: iter(batch.body.rows) for auditor, batch in included.items()}
     for member in view.roster.full:
         target = member.node
-        blank = bytes([Outcome.NOT_PROBED]) * len(view.drawn[target])
+        blank = _NOT_PROBED * len(view.drawn[target])
         auditors = view.assignment.auditors(target)
         yield target, [next(rows[a]).outcomes if a in rows else blank for a in auditors]
 
@@ -225,7 +226,7 @@ def fold_scores(
     verdicts, delivered, duty, params = *seen, view.duty, view.params
     nodes = [m.node for m in view.roster.members]
     folded = [
-        fold(old, verdicts.get(n, b""), delivered.get(n, 0), sum(duty(n).counts), params)
+        fold(old, verdicts.get(n, b""), delivered.get(n, 0), duty(n).owed, params)
         for n, old in zip(nodes, olds, strict=True)
     ]
     median = median_uptime(folded)

@@ -120,8 +120,11 @@ class Duty(NamedTuple):
     nonce: int | None
     """Of the auditor's registration; `None` for who is no member."""
 
+    owed: int
+    """Observations in all: the sum of `counts`."""
 
-NO_DUTY = Duty((), (), (), b"", None)
+
+NO_DUTY = Duty((), (), (), b"", None, 0)
 """Of who is no member."""
 
 
@@ -164,12 +167,14 @@ class EpochView:
 
     def _duty_of(self, auditor: Member, targets: tuple[NodeId, ...]) -> Duty:
         drawn, rank = self.drawn, self.roster.rank
+        counts = tuple([len(drawn[t]) for t in targets])
         return Duty(
             targets=targets,
-            counts=tuple([len(drawn[t]) for t in targets]),
+            counts=counts,
             ranks=tuple([rank[t] for t in targets]),
             ids=b"".join(targets),
             nonce=auditor.nonce,
+            owed=sum(counts),
         )
 
     def prepare(self) -> None:

@@ -94,9 +94,9 @@ def newcomer(member: Member) -> Score:
     return Score(node=member.node, nonce=member.nonce)
 
 
-def decayed(count: int, params: Params) -> int:
+def decayed(count: int, decay_q32: int) -> int:
     """Return what is left of a decayed count after one epoch, rounded down."""
-    return count * params.decay_q32 >> 32
+    return count * decay_q32 >> 32
 
 
 def wilson_ppm(s: int, n: int, design_effect: int) -> Ppm:
@@ -136,10 +136,11 @@ def fold(old: Score, verdicts: bytes, delivered: int, assigned: int, params: Par
     decided = verdicts.replace(_UNDECIDED, b"")
     before = _DOWN if old.last_verdict == Verdict.DOWN else _UP
     outages = old.outages + (before + decided).count(_UP + _DOWN)
-    s = decayed(old.s, params) + ups * Q16
-    n = decayed(old.n, params) + len(decided) * Q16
-    duty_s = decayed(old.duty_s, params) + delivered * Q16
-    duty_n = decayed(old.duty_n, params) + assigned * Q16
+    decay = params.decay_q32
+    s = decayed(old.s, decay) + ups * Q16
+    n = decayed(old.n, decay) + len(decided) * Q16
+    duty_s = decayed(old.duty_s, decay) + delivered * Q16
+    duty_n = decayed(old.duty_n, decay) + assigned * Q16
     age = old.age_epochs + 1
     up_rounds = old.up_rounds + ups
     bound = wilson_ppm(s, n, params.design_effect)
@@ -175,15 +176,15 @@ def next_state(score: Score, epoch: Epoch, median_ppm: Ppm, params: Params) -> t
     A suspension runs its time. Else a member whose uptime is below the floor and more than the
     leeway below the median enters probation, and a probation that ends so becomes a suspension.
     """
-    state = State(score.state)
-    if state is State.SUSPENDED and epoch < score.state_until:
-        return state, score.state_until
-    is_low = score.uptime_ppm < min(params.floor_ppm, median_ppm - params.leeway_ppm)
-    if score.n and is_low:
-        if state is not State.PROBATION:
+    uptime_ppm, state, until = score.uptime_ppm, score.state, score.state_until
+    if state == State.SUSPENDED and epoch < until:
+        return State.SUSPENDED, until
+    is_low = uptime_ppm < params.floor_ppm and uptime_ppm < median_ppm - params.leeway_ppm
+    if is_low and score.n:
+        if state != State.PROBATION:
             return State.PROBATION, epoch + params.probation_epochs
-        if epoch < score.state_until:
-            return state, score.state_until
+        if epoch < until:
+            return State.PROBATION, until
         return State.SUSPENDED, epoch + params.suspension_epochs
     if score.age_epochs < params.vetting_epochs:
         return State.VETTING, 0

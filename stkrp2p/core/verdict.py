@@ -34,6 +34,19 @@ def votes(outcomes: bytes) -> int:
     return int.from_bytes(outcomes.translate(_VOTES), "big")
 
 
+def add_votes(totals: list[int], places: Iterable[int], outcomes: Iterable[bytes]) -> None:
+    """Add one auditor's outcomes to the totals of its targets: `votes` without a call for each.
+
+    Args:
+        totals: Sums of `votes`, changed in place.
+        places: Where each target's total stands.
+        outcomes: What was seen of each target.
+    """
+    from_bytes, table = int.from_bytes, _VOTES
+    for place, seen in zip(places, outcomes, strict=True):
+        totals[place] += from_bytes(seen.translate(table), "big")
+
+
 @cache
 def _table(assigned: int) -> bytes:
     """Return the verdict for each (reports, ups) byte when so many auditors are assigned."""

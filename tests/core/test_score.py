@@ -210,7 +210,7 @@ def test_counts_stay_within_a_wire_integer_for_ever() -> None:
         most = params.rounds_per_epoch * params.candidates * Q16
         limit = most * LAMBDA_ONE // (LAMBDA_ONE - params.decay_q32)
         assert limit < 1 << 63
-        assert decayed(limit, params) + most <= limit + 1
+        assert decayed(limit, params.decay_q32) + most <= limit + 1
 
 
 @given(st.integers(0, 10**30), st.integers(0, 10**30))
