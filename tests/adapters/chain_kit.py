@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from typing import Any
 
 import httpx
@@ -35,7 +36,9 @@ STAKE = 100_000 * ANKR
 def rpc(url: str, method: str, *params: object) -> Any:
     """Ask anvil directly."""
     question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
-    answer = httpx.post(url, json=question, trust_env=False, timeout=20).json()
+    with closing(HTTPConnection(url.removeprefix("http://"), timeout=20)) as connection:
+        connection.request("POST", "/", json.dumps(question), {"Content-Type": "application/json"})
+        answer = json.loads(connection.getresponse().read())
     if "error" in answer:
         raise RuntimeError(str(answer["error"]))
     return answer["result"]

@@ -38,6 +38,8 @@ from tests.adapters.chain_kit import (
 
 pytestmark = pytest.mark.chain
 
+FEES = ("maxFeePerGas", "maxPriorityFeePerGas")
+
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Deployed]]:
@@ -367,12 +369,13 @@ async def test_a_rejected_transaction_names_the_rule(net: Net) -> None:
         "BadCouncilSignature": chain.submit_anchor(
             net.header(0), bls.sign(COUNCIL, b"else", bls.ANCHOR_DST)
         ),
+        "BadCouncilSignature ": chain.submit_anchor(net.header(0), b"\xff" * 48),
         "EpochNotNext": chain.submit_anchor(net.header(1), net.seal(net.header(1))),
     }
     for rule, attempt in cases.items():
-        with pytest.raises(Rejected, match=rule) as caught:
+        with pytest.raises(Rejected) as caught:
             await attempt
-        assert caught.value.rule == rule
+        assert caught.value.rule == rule.strip()
         assert chain.state is ChainState.OK
 
 
@@ -418,6 +421,108 @@ async def test_without_an_endpoint_the_chain_is_off(net: Net) -> None:
     with pytest.raises(ChainUnavailable, match="no endpoint is configured"):
         await chain.registry()
     assert chain.state is ChainState.OFF
+
+
+async def test_an_operator_learns_that_another_transaction_took_the_nonce(net: Net) -> None:
+    chain = net.chain()
+    preview = await chain.mint(ANKR)
+    hold_blocks(net.url)
+
+    async def replace() -> None:
+        pool = rpc(net.url, "txpool_content")["pending"]
+        while not pool:
+            await trio.sleep(0.02)
+            pool = rpc(net.url, "txpool_content")["pending"]
+        ((sender, waiting),) = pool.items()
+        (sent,) = waiting.values()
+        fees = {name: hex(2 * int(sent[name], 16)) for name in FEES}
+        rpc(
+            net.url,
+            "eth_sendTransaction",
+            {"from": sender, "to": sender, "nonce": sent["nonce"], **fees},
+        )
+        mine(net.url)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(replace)
+        with pytest.raises(Rejected, match="was replaced"):
+            await chain.send(preview)
+
+
+async def test_an_operator_learns_that_a_transaction_was_undone(net: Net) -> None:
+    alice, bob = net.chain(), net.chain()
+    await fund(alice)
+    await register(net, alice, "alice")
+    hold_blocks(net.url)
+    preview = await alice.exit(0)
+    operator = f"0x{(await alice.operator()).hex()}"
+    # The same exit goes first: ours is in order when it is sent, and is not when it is mined.
+    call = {
+        "from": operator,
+        "to": f"0x{preview.call.to.hex()}",
+        "data": f"0x{preview.call.data.hex()}",
+    }
+    rpc(net.url, "evm_setAutomine", *[True])
+    rpc(net.url, "eth_sendTransaction", call)
+    await net.mined()
+    with pytest.raises(Rejected, match="NotActive"):
+        await alice.send(preview)
+    with pytest.raises(Rejected, match="NotActive"):
+        await bob.exit(0)
+
+
+async def test_what_is_not_mined_in_time_is_named(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stkrp2p.adapters.chain.web3chain.MINED_S_MAX", 0.5)
+    chain = net.chain()
+    preview = await chain.mint(ANKR)
+    hold_blocks(net.url)
+    with pytest.raises(ChainUnavailable, match=r"0x\w{64} is not mined: still waiting"):
+        await chain.send(preview)
+
+
+async def test_reading_that_takes_too_long_says_how_far_it_got(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stkrp2p.adapters.chain.web3chain.READ_S_MAX", 0)
+    chain = net.chain(deploy_block=5)
+    with pytest.raises(ChainUnavailable, match="not read in 0 s, got to block 4"):
+        await chain.registry()
+    assert (chain.state, chain.detail) == (ChainState.CONNECTING, "reading block 4")
+
+
+@pytest.mark.parametrize("deploy_block", [0, 1, 2, 50])
+async def test_reading_starts_at_the_deploy_block(net: Net, deploy_block: int) -> None:
+    chain = net.chain(deploy_block=deploy_block)
+    before = await chain.registry()
+    assert before.registrations == ()
+    await fund(chain)
+    await register(net, chain, "alice")
+    make_final(net.url)
+    snapshot = await chain.registry()
+    assert [r.node for r in snapshot.registrations] == [node("alice")]
+    assert snapshot.block > before.block
+
+
+async def test_an_operator_sees_what_it_has(net: Net) -> None:
+    chain = net.chain()
+    operator = await chain.operator()
+    assert await chain.token_balance(operator) == 0
+    await fund(chain, 3 * STAKE)
+    assert await chain.token_balance(operator) == 3 * STAKE
+    assert await chain.allowance(operator) == 3 * STAKE
+    assert await chain.min_stake(Kind.FULL) == STAKE
+    assert await chain.min_stake(Kind.LIGHT) == STAKE // 10
+
+
+def test_the_libraries_leave_the_recursion_limit_alone() -> None:
+    """They raise it to 100,000: a nested answer then overflows the stack and ends the process."""
+    code = (
+        "import json, sys; from stkrp2p.adapters.chain import libraries; libraries.load(); "
+        "assert 'py_ecc' in sys.modules; sys.exit(sys.getrecursionlimit() != 1000)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_web3_is_loaded_by_the_first_call_only() -> None:

@@ -13,6 +13,7 @@ import trio
 
 from stkrp2p.adapters.chain import endpoint as endpoint_module
 from stkrp2p.adapters.chain.endpoint import ENDPOINTS_MAX, REST_S_MAX, THREADS_MAX, Endpoint
+from stkrp2p.adapters.chain.wallet import BUMP_BLOCKS
 from stkrp2p.adapters.deploy import Deployed
 from stkrp2p.core.types import Epoch
 from stkrp2p.ports import ChainState, ChainUnavailable
@@ -247,6 +248,26 @@ async def test_who_is_cancelled_while_sending_does_not_anchor_twice(net: Net, to
     assert int(used, 16) == 4 + 1  # four deployments, one anchor
 
 
+async def test_a_transaction_of_an_earlier_run_is_waited_for_then_replaced(
+    net: Net, toxic: Toxic
+) -> None:
+    def one_waits(question: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if question["method"] == "eth_getTransactionCount" and question["params"][1] == "pending":
+            return {**answer, "result": hex(int(answer["result"], 16) + 1)}
+        return answer
+
+    toxic.toxin = edits(one_waits)
+    chain = net.chain(toxic.url)
+    for _ in range(BUMP_BLOCKS):
+        await net.anchor(chain, 0)
+        assert "eth_sendRawTransaction" not in toxic.asked
+        mine(net.url)
+    await net.anchor(chain, 0)
+    assert len(net.anchored_logs()) == 1
+    await net.anchor(chain, 1)  # another nonce, so it gets its time again
+    assert len(net.anchored_logs()) == 1
+
+
 async def test_another_endpoint_takes_over(net: Net, toxic: Toxic) -> None:
     chain = net.chain(toxic.url, net.url)
     await net.anchor(chain, 0)
@@ -358,6 +379,40 @@ async def test_logs_that_were_left_out_are_noticed(net: Net, toxic: Toxic) -> No
     toxic.toxin = None
     await rested(chain)
     assert len((await chain.registry()).registrations) == 2
+
+
+async def test_more_registrations_than_we_keep_are_refused(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stkrp2p.adapters.chain.ledger.REGISTRATIONS_MAX", 2)
+    chain = net.chain()
+    await fund(chain)
+    for name in ("alice", "bob"):
+        await register(net, chain, name)
+    make_final(net.url)
+    assert len((await chain.registry()).registrations) == 2
+    await register(net, chain, "carol")
+    make_final(net.url)
+    with pytest.raises(ChainUnavailable, match="more than 2 registrations"):
+        await chain.registry()
+
+
+async def test_an_operators_transaction_outlives_an_endpoint_that_dies_meanwhile(
+    net: Net, toxic: Toxic
+) -> None:
+    chain = net.chain(toxic.url)
+    preview = await chain.mint(1)
+    toxic.toxin = deaf_to("eth_sendRawTransaction")
+
+    async def revive() -> None:
+        await trio.sleep(0.5)
+        toxic.toxin = None
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(revive)
+        receipt = await chain.send(preview)
+    assert receipt.is_success
+    assert await chain.token_balance(await chain.operator()) == 1
 
 
 async def test_anchors_that_logs_leave_out_are_noticed(net: Net, toxic: Toxic) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from stkrp2p.adapters.chain.abi import interface
 from stkrp2p.core.anchor import Header
+from stkrp2p.core.params import NODES_MAX
 from stkrp2p.core.roster import Registration
 from stkrp2p.core.types import Epoch, Kind, NodeId, Operator
 from stkrp2p.core.wire import decode, encode
@@ -21,9 +22,12 @@ from stkrp2p.ports import AnchorRecord
 
 Fields = dict[str, Any]
 
+REGISTRATIONS_MAX = NODES_MAX
+"""Most registrations ever, those that left included; each cost its operator a stake for a while."""
+
 
 class LogsMissing(ValueError):
-    """A log does not follow from those before it."""
+    """A log does not follow from those before it, or there are too many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,8 @@ class RegistryLedger:
         self._shown = None
 
     def _add(self, fields: Fields) -> None:
+        if len(self._entries) == REGISTRATIONS_MAX:
+            raise LogsMissing(f"more than {REGISTRATIONS_MAX} registrations")
         if fields["registration"] != len(self._entries):
             raise LogsMissing(
                 f"registration {fields['registration']} follows {len(self._entries) - 1}"

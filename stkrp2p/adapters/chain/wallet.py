@@ -67,7 +67,7 @@ class Call:
     to: bytes | None
     """Address of a contract, 20 bytes; `None` deploys one."""
 
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -198,14 +198,13 @@ class Web3Chain:
         Raises:
             Rejected: The contract will not have it (yet): `rule` says why.
             ChainUnavailable: No endpoint took it, or there is no account to pay.
-            ValueError: `signature` is no point of the curve.
         """
-        call = Call(
-            to=self._genesis.anchor,
-            data=interface("ReputationAnchor").call(
-                "anchor", _abi(header), bls.g1_uncompressed(signature)
-            ),
-        )
+        try:
+            point = bls.g1_uncompressed(signature)
+        except ValueError as error:
+            raise Rejected("BadCouncilSignature", str(error)) from None
+        data = interface("ReputationAnchor").call("anchor", _abi(header), point)
+        call = Call(to=self._genesis.anchor, data=data)
         async with self._writing:
             await self._endpoints.use(lambda e: self._submit(e, header, call))
 

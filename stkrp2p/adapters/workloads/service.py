@@ -83,11 +83,16 @@ async def http_fault(web: Web, url: httpx.URL, report: bytes, *, probe_s_max: fl
 
 
 async def is_open(host: str, port: int, *, probe_s_max: float) -> bool:
-    """Tell whether something takes connections there."""
+    """Tell whether something takes connections there.
+
+    Raises:
+        ValueError: `host` is no IP address.
+    """
+    address = str(ipaddress.ip_address(host))
     with trio.move_on_after(probe_s_max):
         try:
-            stream = await trio.open_tcp_stream(str(ipaddress.ip_address(host)), port)
-        except (OSError, ValueError):
+            stream = await trio.open_tcp_stream(address, port)
+        except OSError:
             return False
         await trio.aclose_forcefully(stream)
         return True
@@ -162,8 +167,12 @@ class TcpWorkload:
             port: Where it listens, for us and for auditors.
             host: IP address it is asked at from here.
             probe_s_max: How long it may take.
+
+        Raises:
+            ValueError: `host` is no IP address.
         """
-        self._port, self._host, self._probe_s_max = port, host, probe_s_max
+        self._host = str(ipaddress.ip_address(host))
+        self._port, self._probe_s_max = port, probe_s_max
 
     @property
     def descriptor(self) -> str:

@@ -41,6 +41,21 @@ class Page:
     body: bytes
 
 
+class _Whole(httpx.AsyncByteStream):
+    """A request's body in one piece; httpx's own leaves an async generator behind when cancelled."""
+
+    def __init__(self, content: bytes) -> None:
+        self._left = [content]
+
+    def __aiter__(self) -> _Whole:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
 class Web:
     """Connections to web servers."""
 
@@ -66,19 +81,17 @@ class Web:
         Raises:
             NoAnswer: Not whole in time, too large, or no HTTP.
         """
-        body = bytearray()
-        with trio.move_on_after(timeout_s):
+        with trio.move_on_after(timeout_s) as exchange:
             async with self._response(request) as response:
-                async for piece in response.aiter_raw():
-                    body += piece
-                    if len(body) > body_bytes_max:
-                        raise NoAnswer(f"more than {body_bytes_max} bytes")
-                return Page(response.status_code, bytes(body))
-        raise NoAnswer(f"not in {timeout_s:g} s")
+                body = await _read(response, exchange, body_bytes_max)
+                if not exchange.cancel_called:
+                    return Page(response.status_code, body)
+        raise NoAnswer(f"not within {timeout_s:g} s and {body_bytes_max} bytes")
 
     @asynccontextmanager
     async def _response(self, request: httpx.Request) -> AsyncIterator[httpx.Response]:
         request.headers["Accept-Encoding"] = "identity"
+        request.stream = _Whole(request.content)
         try:
             response = await self._transport.handle_async_request(request)
             try:
@@ -87,6 +100,18 @@ class Web:
                 await response.aclose()
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
             raise NoAnswer(str(error) or type(error).__name__) from None
+
+
+async def _read(response: httpx.Response, exchange: trio.CancelScope, bytes_max: int) -> bytes:
+    """Return the body; cancels the exchange if it is too large."""
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        if len(body) + len(piece) <= bytes_max:
+            body += piece
+        else:
+            # Cancelled from inside, httpx's nested generators end; left, they would linger.
+            exchange.cancel()
+    return bytes(body)
 
 
 class _Error(msgspec.Struct):
