@@ -200,31 +200,30 @@ async def _fall_in_two(net: rig.Rig, folder: Path) -> Partition:
 
 
 @pytest.fixture(scope="module")
-def partition(net: rig.Rig, tmp_path_factory: pytest.TempPathFactory) -> Partition:
+def partition(
+    net: rig.Rig,
+    tmp_path_factory: pytest.TempPathFactory,
+    record_testsuite_property: Callable[[str, object], None],
+) -> Partition:
     """Let a network fall in two once and return what happened."""
-    return trio.run(_fall_in_two, net, tmp_path_factory.mktemp("partition") / "run")
+    seen = trio.run(_fall_in_two, net, tmp_path_factory.mktemp("partition") / "run")
+    for name in ("detected_s", "reconnected_s", "equal_s"):
+        record_testsuite_property(f"partition_{name}", round(getattr(seen, name), 1))
+    void = [h.epoch for h in seen.anchored if h.is_void]
+    record_testsuite_property("partition_void_epochs", void)
+    return seen
 
 
-Note = Callable[[str, object], None]
-
-
-def test_a_partition_is_detected_within_10_s(partition: Partition, record_property: Note) -> None:
-    record_property("detected_s", partition.detected_s)
+def test_a_partition_is_detected_within_10_s(partition: Partition) -> None:
     assert partition.was_whole
     assert partition.detected_s <= DETECTED_S_MAX, f"took {partition.detected_s:.1f} s"
 
 
-def test_halves_are_reconnected_within_20_s_after_healing(
-    partition: Partition, record_property: Note
-) -> None:
-    record_property("reconnected_s", partition.reconnected_s)
+def test_halves_are_reconnected_within_20_s_after_healing(partition: Partition) -> None:
     assert partition.reconnected_s <= RECONNECTED_S_MAX, f"took {partition.reconnected_s:.1f} s"
 
 
-def test_evidence_is_equal_within_30_s_after_healing(
-    partition: Partition, record_property: Note
-) -> None:
-    record_property("equal_s", partition.equal_s)
+def test_evidence_is_equal_within_30_s_after_healing(partition: Partition) -> None:
     assert partition.equal_s <= EQUAL_S_MAX, f"took {partition.equal_s:.1f} s"
 
 
@@ -235,10 +234,7 @@ def test_both_halves_hold_evidence_that_gives_the_anchored_roots(partition: Part
     assert all(other == first for other in others)
 
 
-def test_epochs_within_a_partition_are_void_and_move_no_score(
-    partition: Partition, record_property: Note
-) -> None:
-    record_property("void_epochs", [h.epoch for h in partition.anchored if h.is_void])
+def test_epochs_within_a_partition_are_void_and_move_no_score(partition: Partition) -> None:
     before = partition.anchored[CUT_EPOCH - 1]
     for header in (partition.anchored[epoch] for epoch in WITHIN):
         assert header.is_void
