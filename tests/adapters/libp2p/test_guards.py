@@ -221,7 +221,7 @@ async def test_an_answerer_that_never_closes_leaves_nothing_with_the_asker(lab):
 async def test_inbound_slots_come_back_when_connections_end(stock, lab):
     assert stock["inbound_slots"] <= 12
     edge = await victim(lab, connections_inbound_max=12)
-    for _ in range(30):
+    for _ in range(20):
         assert await is_well(edge)
     assert "connections_refused_inbound" not in edge.counters()
     await eventually(lambda: edge._gate.inbound == 0)
