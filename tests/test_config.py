@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
+from stkrp2p import config
+from stkrp2p.adapters import store
 from stkrp2p.config import (
     ConfigError,
     config_schema,
@@ -29,14 +31,14 @@ from stkrp2p.config.faults import (
     fault_of_url,
     fault_of_workload,
 )
-from stkrp2p.config.files import FILE_BYTES_MAX, toml_value
-from stkrp2p.config.networks import PEERS_MAX
+from stkrp2p.config.files import FILE_BYTES_MAX, PEERS_MAX, toml_value
 from stkrp2p.config.settings import (
     ANNOUNCE_MAX,
     ENDPOINTS_MAX,
     KEYS,
     LIST_KEYS,
     LISTEN_MAX,
+    STORE_FILE,
     default_data_dir,
     flag_of,
     variable_of,
@@ -558,8 +560,17 @@ def test_a_network_given_by_path_or_name(tmp_path, monkeypatch):
     assert read_network("net.toml").genesis == GENESIS
     assert read_network("./net.toml").genesis == GENESIS
     assert read_network(Path("net.toml")).genesis == GENESIS
-    with pytest.raises(ConfigError, match=r"^cannot read nott.toml: No such file or directory$"):
-        read_network("nott.toml")
+    with pytest.raises(ConfigError, match=r"^cannot read no\.toml: No such file or directory$"):
+        read_network("no.toml")
+
+
+def test_the_settings_name_the_file_that_the_store_writes():
+    assert STORE_FILE == store.FILE_NAME
+
+
+def test_a_name_the_package_does_not_have_is_no_attribute():
+    with pytest.raises(AttributeError, match=r"^module 'stkrp2p.config' has no attribute 'nope'$"):
+        config.nope  # noqa: B018
 
 
 def test_the_environment_of_the_process_counts(monkeypatch):

@@ -11,8 +11,10 @@ from stkrp2p.cli.errors import Exit
 from stkrp2p.cli.live import ask_if_running
 from stkrp2p.cli.options import ReadingCommand, again
 from stkrp2p.cli.output import facts, percent, print_json, print_lines
+from stkrp2p.config.settings import STORE_FILE
 
 if TYPE_CHECKING:
+    from stkrp2p.adapters.store import StoreReader
     from stkrp2p.config import Loaded, NodeConfig
 
 LAG_ROUNDS_MAX = 3
@@ -141,11 +143,9 @@ def _stored_lines(stored: dict[str, object] | None) -> list[str]:
 
 def _stored(config: NodeConfig) -> dict[str, object] | None:
     """Return what the store of a node that is down holds; `None` if it never ran."""
-    from stkrp2p.adapters.store import FILE_NAME, StoreReader  # noqa: PLC0415  - imports trio
-    from stkrp2p.cli.stored import read_store  # noqa: PLC0415
-
-    if not (config.data_dir / FILE_NAME).exists():
+    if not (config.data_dir / STORE_FILE).exists():
         return None
+    from stkrp2p.cli.stored import read_store  # noqa: PLC0415  - imports trio and the core
 
     async def read(store: StoreReader) -> dict[str, object]:
         sizes, last = await store.sizes(), await store.last_anchored()

@@ -14,6 +14,9 @@ import msgspec
 FILE_BYTES_MAX = 256 * 1024
 """Largest configuration or network file."""
 
+PEERS_MAX = 64
+"""Most first peers, in a configuration as in a network file."""
+
 
 Text = Annotated[str, msgspec.Meta(max_length=512)]
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
@@ -78,3 +81,8 @@ def toml_value(value: object) -> str:
         return str(value)
     # JSON's strings are TOML's but for one control character that JSON leaves as it is.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def is_path(path_or_name: str) -> bool:
+    """Tell whether a network is given by path: it holds a `/` or ends in `.toml`."""
+    return "/" in path_or_name or path_or_name.endswith(".toml")

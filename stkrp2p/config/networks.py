@@ -16,9 +16,11 @@ import msgspec
 
 from stkrp2p.config.faults import fault_of_peer
 from stkrp2p.config.files import (
+    PEERS_MAX,
     ConfigError,
     Line,
     did_you_mean,
+    is_path,
     read_toml,
     refuse_unknown,
     toml_value,
@@ -28,9 +30,6 @@ from stkrp2p.core.network import Genesis
 from stkrp2p.core.params import PRESETS, Params
 from stkrp2p.core.types import Round, UnixMs
 from stkrp2p.core.wire import INTEGER_MAX
-
-PEERS_MAX = 64
-"""Most first peers."""
 
 TEMPLATE_NAME = "example"
 """Name of the network in the template; no real network may have it."""
@@ -165,11 +164,6 @@ def _unhex(name: str, text: str, length_bytes: int) -> bytes:
     if len(value) != length_bytes:
         raise ValueError(f"{name} must be {length_bytes} bytes in hex")
     return value
-
-
-def is_path(path_or_name: str) -> bool:
-    """Tell whether a network is given by path: it holds a `/` or ends in `.toml`."""
-    return "/" in path_or_name or path_or_name.endswith(".toml")
 
 
 def network_path(path_or_name: str | Path) -> Path:

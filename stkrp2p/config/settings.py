@@ -27,8 +27,16 @@ from stkrp2p.config.faults import (
     fault_of_url,
     fault_of_workload,
 )
-from stkrp2p.config.files import ConfigError, Line, Text, read_toml, refuse_unknown, toml_value
-from stkrp2p.config.networks import PEERS_MAX, is_path
+from stkrp2p.config.files import (
+    PEERS_MAX,
+    ConfigError,
+    Line,
+    Text,
+    is_path,
+    read_toml,
+    refuse_unknown,
+    toml_value,
+)
 
 ENVIRONMENT_PREFIX = "STKRP2P_"
 CONFIG_VARIABLE = "STKRP2P_CONFIG"
@@ -37,6 +45,7 @@ CONFIG_VARIABLE = "STKRP2P_CONFIG"
 CONFIG_FILE = "config.toml"
 NODE_KEY_FILE = "node.key"
 SOCKET_FILE = "control.sock"
+STORE_FILE = "store.sqlite"
 
 LISTEN_MAX = 8
 ANNOUNCE_MAX = 4

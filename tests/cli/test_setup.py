@@ -243,7 +243,7 @@ def test_an_account_can_be_made_with_a_password_from_a_private_file(run, tmp_pat
 
 def test_a_group_without_a_command_shows_and_a_wrong_one_is_refused(run, made):
     assert run("keys", "--data-dir", made).out == run("keys", "show", "--data-dir", made).out
-    assert run("keys", "nwe").code == 2
+    assert run("keys", "wen").code == 2
     assert "Commands:" in run("config", "--help").out
 
 

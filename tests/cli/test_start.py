@@ -48,7 +48,7 @@ def test_the_help_of_a_quick_command_loads_neither_libp2p_nor_web3(command):
 
 def test_status_of_a_node_that_never_ran_loads_neither_libp2p_nor_web3(tmp_path):
     modules = modules_after(called("status", "--data-dir", str(tmp_path)))
-    assert not modules & {"libp2p", "web3", "eth_account", "httpx"}
+    assert not modules & {"libp2p", "web3", "eth_account", "httpx", "trio", "sqlite3", "pyblst"}
 
 
 @pytest.mark.parametrize("command", ["score", "explain", "replay", "roster", "id"])
