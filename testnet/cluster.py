@@ -16,6 +16,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import httpx
@@ -163,7 +165,14 @@ class Spawner:
                 bufsize=1,
             )
         self._log = log
-        self._is_ready = False
+
+    def await_ready(self) -> None:
+        """Wait until it has imported everything.
+
+        Raises:
+            ClusterFailed: It ended.
+        """
+        self._line()
 
     def spawn(self, arguments: Sequence[str], log: Path, *, namespace: str) -> int:
         """Start a node; return its pid.
@@ -171,8 +180,6 @@ class Spawner:
         Raises:
             ClusterFailed: The spawner ended.
         """
-        if not self._is_ready:
-            self._is_ready = self._line() == "ready"
         order = json.dumps({"arguments": list(arguments), "log": str(log), "namespace": namespace})
         if self.process.stdin is not None:
             self.process.stdin.write(order + "\n")
@@ -375,6 +382,7 @@ class _Build:
 
     async def cluster(self) -> Cluster:
         """Deploy, register, and start everybody."""
+        await self._warm_up()
         self.say(f"chain      anvil at {self.rpc}")
         beacon_path, council_path = self.folder / "beacon.key", self.folder / "council.key"
         beacon = self._beacon(create_bls_key(beacon_path).public_key)
@@ -400,6 +408,13 @@ class _Build:
         counts = f"{self.plan.nodes} full and {self.plan.light} light"
         self.say(f"nodes      {counts} started, round 1 in {wait_s} s")
         return cluster
+
+    async def _warm_up(self) -> None:
+        """Import all that takes long before round 1 is fixed: a busy machine is then in time too."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, self.spawner.await_ready)
+            nursery.start_soon(trio.to_thread.run_sync, partial(import_module, "eth_account"))
+            nursery.start_soon(trio.to_thread.run_sync, partial(import_module, "web3"))
 
     def _beacon(self, public_key: bytes) -> Beacon:
         start_s = SystemClock().unix_ms() // 1000 + 1 + self.plan.start_lead_s

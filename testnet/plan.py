@@ -81,5 +81,5 @@ class Plan:
 
     @property
     def start_lead_s(self) -> int:
-        """Seconds from deployment to round 1: time to start all processes and register them."""
-        return 6 + self.nodes + self.light + self.spare_s
+        """Seconds from the first transaction to round 1: deploy, register all, start all."""
+        return 7 + (self.nodes + self.light) // 2 + self.spare_s
