@@ -118,7 +118,7 @@ class Follower:
         Raises:
             EndpointFailed: The endpoint is down, answers nonsense, or lost blocks.
         """
-        mark = await self._catch_up(endpoint, await latest_block(endpoint))
+        mark = await self._catch_up(endpoint)
         return RegistrySnapshot(
             registrations=self._registry.registrations,
             block=mark.height,
@@ -133,7 +133,7 @@ class Follower:
         """
         for _ in range(READS_MAX):
             newest = await latest_block(endpoint)
-            await self._catch_up(endpoint, newest)
+            await self._catch_up(endpoint)
             records = await self._newest_anchors(endpoint, newest)
             if records is not None:
                 final = self._anchors.page(first, count)
@@ -162,12 +162,11 @@ class Follower:
             return None
         return records
 
-    async def _catch_up(self, endpoint: Endpoint, newest: Block) -> Block:
+    async def _catch_up(self, endpoint: Endpoint) -> Block:
         """Fold in all blocks up to the last final one; return it."""
-        target = await self._final_block(endpoint, newest)
-        await self._check_mark(endpoint, newest)
-        if self._mark is not None and target.height <= self._mark.height:
-            return self._mark
+        target = await self._final_block(endpoint)
+        if self._mark is not None and target.hash != self._mark.hash:
+            await self._check_mark(endpoint, self._mark)
         while self.height < target.height:
             await self._fold_range(endpoint, target)
         if self._mark is None:
@@ -192,27 +191,23 @@ class Follower:
             raise EndpointFailed(f"left out logs: {error}") from None
         self._mark = mark
 
-    async def _check_mark(self, endpoint: Endpoint, newest: Block) -> None:
-        """Start over if the last final block we read is not on this chain (any more)."""
-        if self._mark is None:
-            return
-        if newest.height < self._mark.height:
-            raise EndpointFailed(
-                f"is at block {newest.height}, before final block {self._mark.height}"
-            )
-        block = await block_at(endpoint, self._mark.number)
-        if block is None or block.hash != self._mark.hash:
-            log.warning("final block replaced", extra={"block": self._mark.height})
+    async def _check_mark(self, endpoint: Endpoint, mark: Block) -> None:
+        """Start over if the last final block we read is not on this chain any more."""
+        block = await block_at(endpoint, mark.number)
+        if block is None:
+            raise EndpointFailed(f"lacks final block {mark.height}: it lags, or lost blocks")
+        if block.hash != mark.hash:
+            log.warning("final block replaced", extra={"block": mark.height})
             self._restart()
 
-    async def _final_block(self, endpoint: Endpoint, newest: Block) -> Block:
+    async def _final_block(self, endpoint: Endpoint) -> Block:
         try:
             block = await block_at(endpoint, "finalized")
         except Refused:
             block = None
         if block is not None:
             return block
-        height = max(0, newest.height - self._confirmations)
+        height = max(0, (await latest_block(endpoint)).height - self._confirmations)
         block = await block_at(endpoint, hex(height))
         if block is None:
             raise EndpointFailed(f"has no block {height}")
