@@ -310,7 +310,7 @@ def judge(
     """
     try:
         batch = read_batch(frame)
-        _check_arrival(batch, network, clock, last_due)
+        _check_arrival(batch.body, network, clock, last_due)
         if batch.id in known:
             return Judged(JUDGEMENTS["duplicate"], "duplicate", batch)
         check_batch(batch, _complete_view(batch.epoch, view_of))
@@ -319,12 +319,14 @@ def judge(
     return Judged(Judgement.ACCEPT, batch=batch)
 
 
-def _check_arrival(batch: Batch, network: NetworkId, clock: EpochClock, last_due: Round) -> None:
-    if batch.body.version == VERSION and batch.body.network != network:
+def _check_arrival(body: BatchBody, network: NetworkId, clock: EpochClock, last_due: Round) -> None:
+    if body.version == VERSION and body.network != network:
         raise ProtocolError("foreign-network")
-    if last_due + 1 < clock.last(batch.epoch):
+    epoch = Epoch(body.epoch)
+    last = clock.last(epoch)
+    if last_due + 1 < last:
         raise ProtocolError("early")
-    if last_due > clock.seal(batch.epoch):
+    if last_due > last and last_due > clock.seal(epoch):
         raise ProtocolError("late")
 
 

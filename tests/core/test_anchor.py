@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import msgspec
 import pytest
@@ -42,8 +42,8 @@ from stkrp2p.core.evidence import Evidence
 from stkrp2p.core.merkle import EMPTY_ROOT, Tree, is_proved, keccak256, words
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.params import MINIMAL
-from stkrp2p.core.score import State, fold, newcomer
-from stkrp2p.core.types import Epoch, NodeId, Outcome, ProtocolError, Round, UnixMs
+from stkrp2p.core.score import Score, State, fold, newcomer
+from stkrp2p.core.types import Digest, Epoch, NodeId, Outcome, ProtocolError, Round, UnixMs
 from stkrp2p.core.verdict import verdicts
 from stkrp2p.core.wire import encode
 from tests.core.strategies import batch_of, roster_of_size, view_of
@@ -61,6 +61,7 @@ GENESIS = Genesis(
 )
 
 Included = Mapping[NodeId, Batch]
+Scores = dict[tuple[NodeId, int], Score]
 
 
 @cache
@@ -76,10 +77,7 @@ def pool() -> tuple[tuple[Batch, ...], ...]:
         return Outcome((target[salt] + position * (salt + 1)) % len(Outcome))
 
     return tuple(
-        tuple(
-            batch_of(view(), m.node, sees=lambda t, p, s=salt: sees(s, t, p), salt=salt)
-            for salt in range(3)
-        )
+        tuple(batch_of(view(), m.node, sees=partial(sees, salt), salt=salt) for salt in range(3))
         for m in view().roster.members
     )
 
@@ -194,9 +192,9 @@ def test_every_score_and_every_target_is_proved_against_the_header() -> None:
     end = closed(everybody(view()))
     tree, evidence = end.score_tree(), Tree(end.evidence.values())
     for score in end.scores:
-        assert is_proved(end.header.score_root, score.leaf(), tree.proof(score.leaf()))
+        assert is_proved(Digest(end.header.score_root), score.leaf(), tree.proof(score.leaf()))
     for leaf in end.evidence.values():
-        assert is_proved(end.header.evidence_root, leaf, evidence.proof(leaf))
+        assert is_proved(Digest(end.header.evidence_root), leaf, evidence.proof(leaf))
 
 
 def test_a_void_epoch_moves_nobody() -> None:
@@ -228,7 +226,9 @@ def test_an_epoch_without_batches_decides_nothing_and_charges_every_auditor() ->
 
 
 def test_a_dead_member_loses_alone_and_goes_through_probation_to_suspension() -> None:
-    before, states, dead = {}, [], view(0).roster.full[2].node
+    before: Scores = {}
+    states, dead = [], view(0).roster.full[2].node
+    end = close_epoch(view(0), {}, frozenset(), before)
     for epoch in range(9):
         now = view(epoch)
         end = close_epoch(now, everybody(now, frozenset({dead})), frozenset(), before)
@@ -358,7 +358,8 @@ FINGERPRINT_PROGRAM = "from tests.core.test_anchor import fingerprint; print(fin
 
 def fingerprint() -> str:
     """Return a hash over the bytes of two epochs: headers, roots, evidence, assignments."""
-    digest, before = hashlib.sha256(), {}
+    before: Scores = {}
+    digest = hashlib.sha256()
     for epoch in range(2):
         now = view(epoch)
         included = everybody(now, frozenset({now.roster.full[1].node}))

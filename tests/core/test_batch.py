@@ -29,6 +29,7 @@ from stkrp2p.core.batch import (
 from stkrp2p.core.crypto import sha256
 from stkrp2p.core.params import MAINNET, MINIMAL
 from stkrp2p.core.types import (
+    Digest,
     Epoch,
     Judgement,
     NetworkId,
@@ -77,7 +78,7 @@ def judged(
     *,
     last_due: int = SEAL,
     is_ready: bool = True,
-    known: tuple[bytes, ...] = (),
+    known: tuple[Digest, ...] = (),
     network: bytes = NETWORK,
 ) -> tuple[Judgement, str]:
     result = judge(

@@ -5,7 +5,12 @@ from itertools import permutations
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from stkrp2p.core.anchor import close_epoch
 from stkrp2p.core.batch import Batch, EpochView, check_batch
@@ -238,9 +243,9 @@ class Convergence(RuleBasedStateMachine):
 def test_two_replicas_given_the_same_batches_in_any_order_doubled_split_and_healed_with_equivocators_have_one_state_and_one_score_root() -> (
     None
 ):
-    run = Convergence.TestCase()
-    run.settings = settings(max_examples=1_000, stateful_step_count=50, deadline=None)
-    run.runTest()
+    run_state_machine_as_test(
+        Convergence, settings=settings(max_examples=1_000, stateful_step_count=50, deadline=None)
+    )
 
 
 def test_batches_of_the_pool_are_distinct_and_valid() -> None:

@@ -224,13 +224,14 @@ def test_an_equivocators_two_batches_are_never_parted_by_a_bound() -> None:
 def test_a_session_with_more_than_one_answers_worth_goes_on_until_all_is_there() -> None:
     roster = crowd(2_500)
     ours, theirs = Evidence(), Evidence(unsigned(m.node) for m in roster.members)
-    by_frame = iter(theirs)
+    in_order, is_more = iter(theirs), []
     for _ in range(3):
         delta = answer_have(theirs, roster, asked_by(ours, roster))
+        is_more.append(delta.is_more)
         for _ in delta.frames:
-            ours.add(next(by_frame))
+            ours.add(next(in_order))
     assert ours == theirs
-    assert not delta.is_more
+    assert is_more == [True, True, False]
 
 
 def test_an_answer_names_at_most_so_many_wanted_members_the_first_ones_first() -> None:
@@ -311,7 +312,8 @@ def test_the_shortest_and_the_longest_score_and_record_fit_their_bounds() -> Non
 @settings(max_examples=5)
 @given(st.sampled_from([0, 1, SCORES_MAX, SCORES_MAX + 1, 2 * SCORES_MAX + 5]))
 def test_a_score_table_travels_in_pages_that_fit_an_answer(size: int) -> None:
-    table, read = [score(i, INTEGER_MAX) for i in range(size)], []
+    table = [score(i, INTEGER_MAX) for i in range(size)]
+    read: list[Score] = []
     while True:
         frame = encode(score_list(table, len(read)))
         page = decode(frame, ScoreList, bytes_max=ANSWER_BYTES_MAX)
