@@ -84,10 +84,11 @@ def document(score: Score) -> dict[str, object]:
 
 
 def _row(score: Score) -> tuple[object, ...]:
+    is_audited = score.n > 0  # a light member never is, a new one not yet
     return (
-        percent(score.reliability_ppm),
-        percent(score.uptime_ppm),
-        percent(score.duty_ppm),
+        percent(score.reliability_ppm) if is_audited else "-",
+        percent(score.uptime_ppm) if is_audited else "-",
+        percent(score.duty_ppm) if score.duty_n else "-",
         score.outages,
         score.run_time_rounds,
         score.age_epochs,

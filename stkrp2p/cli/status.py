@@ -32,6 +32,11 @@ class _ChainPart(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class _StorePart(msgspec.Struct, frozen=True):
+    is_writable: bool = True
+    detail: str = ""
+
+
 class _RosterPart(msgspec.Struct, frozen=True):
     members: int
     is_member: bool
@@ -56,6 +61,7 @@ class Live(msgspec.Struct, frozen=True):
     peers: int
     roster: _RosterPart
     last_folded_epoch: int
+    store: _StorePart = _StorePart()
     is_council: bool = False
     alarm: str = ""
     addresses: tuple[str, ...] = ()
@@ -99,6 +105,8 @@ def troubles_of(live: dict[str, object]) -> list[str]:
     if seen is None:
         return ["the node is of another version than this command"]
     troubles = [seen.alarm] if seen.alarm else []
+    if not seen.store.is_writable:
+        troubles.append(f"nothing is signed or folded: {seen.store.detail}")
     if seen.beacon.lag_rounds > LAG_ROUNDS_MAX:
         late = f"the beacon is {seen.beacon.lag_rounds} rounds late"
         troubles.append(f"{late}: {seen.beacon.detail}" if seen.beacon.detail else late)

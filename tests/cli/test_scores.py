@@ -9,6 +9,7 @@ import trio
 
 from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.adapters.store import SqliteStore
+from stkrp2p.cli.nodes import short
 from stkrp2p.core.anchor import by_member
 from stkrp2p.core.merkle import is_proved
 from stkrp2p.core.params import MINIMAL
@@ -55,6 +56,12 @@ def test_the_table_for_people_fits(run, played):
     assert ran.code == 0
     assert fits(ran.out)
     assert ran.out.endswith("after epoch 3; why: stkrp2p explain NODE\n")
+
+
+def test_who_is_never_audited_has_a_dash_in_place_of_a_reliability(run, played, world):
+    shown = run("score", "--config", played).out
+    row = next(r for r in shown.splitlines() if r.startswith(short(world.node(LIGHT))))
+    assert row.split()[1:3] == ["-", "-"]
 
 
 @pytest.mark.parametrize("name", ["peer_id", "hex", "short_hex", "short_peer_id", "bare"])

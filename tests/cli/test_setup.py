@@ -391,6 +391,10 @@ def test_a_running_node_that_is_well_is_shown(run, made, speaking):
         ({"chain": {"state": "down", "detail": "refused"}}, "chain down: refused"),
         ({"peers": 0}, "no peer is connected"),
         (
+            {"store": {"is_writable": False, "detail": "the disk is full"}},
+            "nothing is signed or folded: the disk is full",
+        ),
+        (
             {"roster": {"members": 7, "is_member": False}},
             "not in this epoch's roster: it neither audits nor is audited",
         ),
