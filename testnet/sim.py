@@ -71,6 +71,9 @@ GENESIS_S = 5
 SHORT = replace(MINIMAL, rounds_per_epoch=6, retain_epochs=16)
 """`MINIMAL` with epochs of half the length: what most simulations need."""
 
+MESH = 2
+"""Peers to which a node forwards a message that it accepted."""
+
 T = TypeVar("T")
 
 
@@ -413,13 +416,15 @@ class SimWire:
     ) -> None:
         """Deliver a message to everybody on the topic, or only to some, in a seeded order."""
         self._note_batch(source, data)
-        nodes = sorted(self.edges if others is None else others)
+        self._spread(source, topic, data, sorted(self.edges if others is None else others))
+        await trio.lowlevel.checkpoint()
+
+    def _spread(self, source: NodeId, topic: str, data: bytes, nodes: list[NodeId]) -> None:
         self.random.shuffle(nodes)
         for other in nodes:
             for _ in range(2 if self.happens(self.copies_ppm) else 1):
                 if other != source:
                     self.nursery.start_soon(self._deliver, source, other, topic, data)
-        await trio.lowlevel.checkpoint()
 
     def _note_batch(self, source: NodeId, data: bytes) -> None:
         try:
@@ -432,12 +437,17 @@ class SimWire:
         await trio.sleep(self.delay_s())
         if self.happens(self.loss_ppm) or not self.reaches(source, other):
             return
-        edge = self.edges[other]
+        edge, digest = self.edges[other], hashlib.sha256(data).digest()
         judge = edge.topics.get(topic)
-        if judge is not None and source not in edge.banned:
-            judgement = judge(source, data)
-            edge.judged[judgement] += 1
-            self.note("gossip", source, other, str(judgement), hashlib.sha256(data).digest())
+        if judge is None or source in edge.banned:
+            return
+        judgement = judge(source, data)
+        edge.judged[judgement] += 1
+        self.note("gossip", source, other, str(judgement), digest)
+        if judgement is Judgement.ACCEPT and digest not in edge.forwarded:
+            edge.forwarded.add(digest)
+            others = sorted(n for n in self.edges if n not in {source, other})
+            self._spread(other, topic, data, self.random.sample(others, min(len(others), MESH)))
 
 
 class SimEdge:
@@ -450,6 +460,7 @@ class SimEdge:
         self.handlers: dict[str, Handler] = {}
         self.judged: Counter[Judgement] = Counter()
         self.banned: set[NodeId] = set()
+        self.forwarded: set[bytes] = set()
         self.book: Mapping[NodeId, Sequence[str]] = {}
         self.learnt: dict[NodeId, Sequence[str]] = {}
         self.calls: set[trio.CancelScope] = set()
