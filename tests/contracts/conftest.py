@@ -12,49 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from eth_abi import encode as abi_encode
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 from web3.exceptions import ContractCustomError
 
-from stkrp2p.adapters.artifacts import load
-from testnet import anvil
+from testnet.contracts import Chain, running_chain
 
 if TYPE_CHECKING:
     from web3.contract import Contract
-    from web3.contract.contract import ContractFunction
-    from web3.types import TxReceipt
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "protocols" / "contracts"
-
-
-class Chain:
-    """What a test does with a chain; the first account deploys and pays for all."""
-
-    def __init__(self, web3: Web3) -> None:
-        self.web3 = web3
-        self.accounts = web3.eth.accounts
-
-    def deploy(self, name: str, *arguments: object) -> Contract:
-        artifact = load(name)
-        factory = self.web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
-        receipt = self._mined(factory.constructor(*arguments).transact({"from": self.accounts[0]}))
-        return self.web3.eth.contract(address=receipt["contractAddress"], abi=artifact.abi)
-
-    def send(self, call: ContractFunction, account: int = 0) -> TxReceipt:
-        receipt = self._mined(call.transact({"from": self.accounts[account]}))
-        assert receipt["status"] == 1
-        return receipt
-
-    def warp(self, timestamp_s: int) -> None:
-        """Mine a block of that time."""
-        self.web3.provider.make_request("evm_setNextBlockTimestamp", [timestamp_s])
-        self.web3.provider.make_request("evm_mine", [])
-
-    @property
-    def now_s(self) -> int:
-        return self.web3.eth.get_block("latest")["timestamp"]
-
-    def _mined(self, transaction: bytes) -> TxReceipt:
-        return self.web3.eth.wait_for_transaction_receipt(transaction, poll_latency=0.01)
 
 
 @contextmanager
@@ -70,8 +36,8 @@ def refused(contract: Contract, error: str, *arguments: object) -> Iterator[None
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Iterator[Chain]:
-    with anvil.running(anvil.Options(), log_path=tmp_path / "anvil.log") as running:
-        yield Chain(Web3(HTTPProvider(running.url)))
+    with running_chain(tmp_path / "anvil.log") as chain:
+        yield chain
 
 
 @pytest.fixture(scope="session")

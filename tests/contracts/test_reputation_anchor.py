@@ -2,77 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import msgspec
 import pytest
 
 from stkrp2p.core import bls
-from stkrp2p.core.anchor import Header, anchor_message
-from stkrp2p.core.beacon import Beacon
+from stkrp2p.core.anchor import anchor_message
 from stkrp2p.core.merkle import Tree, keccak256, words
-from stkrp2p.core.network import Genesis
-from stkrp2p.core.params import MINIMAL
 from stkrp2p.core.roster import Member
-from stkrp2p.core.score import Score
-from stkrp2p.core.types import Epoch, Kind, NodeId, Operator, Round, UnixMs
-from tests.contracts.conftest import Chain, refused
-
-if TYPE_CHECKING:
-    from web3.contract import Contract
+from stkrp2p.core.types import Epoch, Kind, NodeId, Operator
+from testnet.contracts import (
+    EPOCH_MS,
+    SECRET,
+    Anchors,
+    Chain,
+    deploy_anchors,
+    fields,
+    header_of,
+    score_of,
+    word_list,
+)
+from tests.contracts.conftest import refused
 
 pytestmark = pytest.mark.chain
 
-SECRET = 0xC0FFEE
-PERIOD_MS = 1_000
-EPOCH_MS = MINIMAL.rounds_per_epoch * PERIOD_MS
-SETTLE_MS = (MINIMAL.settle_rounds - 1) * PERIOD_MS
-FIRST_ROUND = Round(51)
 ANCHOR_GAS_MAX = 200_000
 SCORE_PROOF_GAS_MAX = 60_000
-
-
-@dataclass
-class Anchors:
-    """The contract, and a council of one."""
-
-    chain: Chain
-    contract: Contract
-    genesis: Genesis
-
-    def sealed_s(self, epoch: int) -> int:
-        """When the core seals an epoch: its last round and the settle rounds are due."""
-        return self.genesis.beacon.due_ms(self.genesis.clock.seal(Epoch(epoch))) // 1000
-
-    def settle(self, epoch: int) -> None:
-        self.chain.warp(self.sealed_s(epoch))
-
-    def sign(self, header: Header, secret: int = SECRET) -> bytes:
-        message = anchor_message(self.genesis, header)
-        return bls.g1_uncompressed(bls.sign(secret, message, bls.ANCHOR_DST))
-
-    def call(self, header: Header, signature: bytes):
-        return self.contract.functions.anchor(fields(header), signature)
-
-    def anchor(self, header: Header):
-        return self.chain.send(self.call(header, self.sign(header)))
-
-
-def fields(header: Header) -> tuple:
-    return msgspec.structs.astuple(header)
-
-
-def header_of(epoch: int, **changes: object) -> Header:
-    names = ("roster_root", "proposal_hash", "evidence_root", "score_root")
-    roots = {name: keccak256(f"{name} {epoch}".encode()) for name in names}
-    return Header(**({"epoch": epoch, "median_ppm": 987_654, "is_void": False} | roots | changes))
-
-
-def score_of(index: int) -> Score:
-    """A score whose every number is there and as long as real ones."""
-    numbers = (1_000_000 + index + place for place in range(15))
-    return Score(keccak256(b"node %d" % index), *numbers)
 
 
 def member_of(index: int) -> Member:
@@ -85,33 +38,9 @@ def member_of(index: int) -> Member:
     )
 
 
-def word_list(leaf: bytes) -> list[bytes]:
-    return [leaf[i : i + 32] for i in range(0, len(leaf), 32)]
-
-
-def deploy(chain: Chain, start_s: int) -> Anchors:
-    """Deploy as a network does whose epoch 0 starts at `start_s`."""
-    key = bls.public_key_of(SECRET)
-    contract = chain.deploy(
-        "ReputationAnchor", bls.g2_uncompressed(key), start_s * 1000, EPOCH_MS, SETTLE_MS
-    )
-    beacon_genesis_ms = UnixMs(start_s * 1000 - (FIRST_ROUND - 1) * PERIOD_MS)
-    genesis = Genesis(
-        name="test",
-        params=MINIMAL,
-        beacon=Beacon(public_key=key, genesis_ms=beacon_genesis_ms, period_ms=PERIOD_MS),
-        first_round=FIRST_ROUND,
-        chain_id=chain.web3.eth.chain_id,
-        registry=bytes(20),
-        anchor=bytes.fromhex(contract.address[2:]),
-        council_key=key,
-    )
-    return Anchors(chain, contract, genesis)
-
-
 @pytest.fixture
 def anchors(chain: Chain) -> Anchors:
-    return deploy(chain, chain.now_s + 100)
+    return deploy_anchors(chain, chain.now_s + 100)
 
 
 def test_the_core_and_the_contract_count_epochs_alike(anchors):
@@ -166,7 +95,7 @@ def test_anchors_out_of_order_early_or_again_are_refused(anchors):
 def test_only_the_councils_signature_on_this_very_header_counts(anchors, chain):
     anchors.settle(0)
     header = header_of(0)
-    elsewhere = deploy(chain, anchors.genesis.start_ms(Epoch(0)) // 1000)
+    elsewhere = deploy_anchors(chain, anchors.genesis.start_ms(Epoch(0)) // 1000)
     forgeries = (
         anchors.sign(header, SECRET + 1),
         anchors.sign(header_of(0, median_ppm=987_655)),

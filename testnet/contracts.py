@@ -1,0 +1,187 @@
+"""The contracts on a real anvil: deployed from the package's artifacts, called, and timed at will.
+
+For tests and measurements that need a contract and no network of nodes. The council is one made-up
+key; epochs are MINIMAL's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from web3 import HTTPProvider, Web3
+from web3.types import RPCEndpoint
+
+from stkrp2p.adapters.artifacts import load
+from stkrp2p.core import bls
+from stkrp2p.core.anchor import Header, anchor_message
+from stkrp2p.core.beacon import Beacon
+from stkrp2p.core.merkle import keccak256
+from stkrp2p.core.network import Genesis
+from stkrp2p.core.params import MINIMAL
+from stkrp2p.core.score import Score
+from stkrp2p.core.types import Epoch, Round, UnixMs
+from testnet import anvil
+
+if TYPE_CHECKING:
+    from eth_typing import ChecksumAddress
+    from hexbytes import HexBytes
+    from web3.contract import Contract
+    from web3.contract.contract import ContractFunction
+    from web3.types import TxReceipt
+
+SECRET = 0xC0FFEE
+"""The made-up council's key."""
+
+PERIOD_MS = 1_000
+EPOCH_MS = MINIMAL.rounds_per_epoch * PERIOD_MS
+SETTLE_MS = (MINIMAL.settle_rounds - 1) * PERIOD_MS
+FIRST_ROUND = Round(51)
+
+_SCORE_NUMBERS = 15
+_POLL_S = 0.01
+
+
+class Reverted(Exception):
+    """A transaction was mined and failed."""
+
+
+class Chain:
+    """What a test does with a chain; the first account deploys and pays for all."""
+
+    def __init__(self, web3: Web3) -> None:
+        self.web3 = web3
+        self.accounts: list[ChecksumAddress] = list(web3.eth.accounts)
+
+    def deploy(self, name: str, *arguments: object) -> Contract:
+        """Deploy a contract of the package by its name."""
+        artifact = load(name)
+        factory = self.web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
+        receipt = self._mined(factory.constructor(*arguments).transact({"from": self.accounts[0]}))
+        return factory(receipt["contractAddress"])
+
+    def send(self, call: ContractFunction, account: int = 0) -> TxReceipt:
+        """Send a call as a transaction and return its receipt.
+
+        Raises:
+            Reverted: It failed.
+        """
+        receipt = self._mined(call.transact({"from": self.accounts[account]}))
+        if receipt["status"] != 1:
+            raise Reverted(f"{call.fn_name} failed")
+        return receipt
+
+    def warp(self, timestamp_s: int) -> None:
+        """Mine a block of that time."""
+        provider = self.web3.provider
+        if isinstance(provider, HTTPProvider):
+            provider.make_request(RPCEndpoint("evm_setNextBlockTimestamp"), [timestamp_s])
+            provider.make_request(RPCEndpoint("evm_mine"), [])
+
+    @property
+    def now_s(self) -> int:
+        """The newest block's time, Unix seconds."""
+        return int(self.web3.eth.get_block("latest")["timestamp"])
+
+    def _mined(self, transaction: HexBytes) -> TxReceipt:
+        return self.web3.eth.wait_for_transaction_receipt(transaction, poll_latency=_POLL_S)
+
+
+@contextmanager
+def running_chain(log_path: Path) -> Iterator[Chain]:
+    """Run a fresh anvil for the time of the context.
+
+    Raises:
+        AnvilMissing: There is no anvil on this machine.
+        AnvilFailed: It did not start.
+    """
+    with anvil.running(anvil.Options(), log_path=log_path) as node:
+        yield Chain(Web3(HTTPProvider(node.url)))
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """The anchor contract, and a council of one."""
+
+    chain: Chain
+    contract: Contract
+    genesis: Genesis
+
+    def sealed_s(self, epoch: int) -> int:
+        """When the core seals an epoch: its last round and the settle rounds are due."""
+        return self.genesis.beacon.due_ms(self.genesis.clock.seal(Epoch(epoch))) // 1000
+
+    def settle(self, epoch: int) -> None:
+        """Let the time come when an epoch may be anchored."""
+        self.chain.warp(self.sealed_s(epoch))
+
+    def sign(self, header: Header, secret: int = SECRET) -> bytes:
+        """Return the council's signature, 128 bytes."""
+        message = anchor_message(self.genesis, header)
+        return bls.g1_uncompressed(bls.sign(secret, message, bls.ANCHOR_DST))
+
+    def call(self, header: Header, signature: bytes) -> ContractFunction:
+        """Return the call that anchors a header."""
+        return self.contract.functions.anchor(fields(header), signature)
+
+    def anchor(self, header: Header) -> TxReceipt:
+        """Sign a header and anchor it.
+
+        Raises:
+            Reverted: The contract refused it.
+        """
+        return self.chain.send(self.call(header, self.sign(header)))
+
+
+def deploy_anchors(chain: Chain, start_s: int) -> Anchors:
+    """Deploy as a network does whose epoch 0 starts at `start_s`."""
+    key = bls.public_key_of(SECRET)
+    contract = chain.deploy(
+        "ReputationAnchor", bls.g2_uncompressed(key), start_s * 1000, EPOCH_MS, SETTLE_MS
+    )
+    beacon_genesis_ms = UnixMs(start_s * 1000 - (FIRST_ROUND - 1) * PERIOD_MS)
+    genesis = Genesis(
+        name="test",
+        params=MINIMAL,
+        beacon=Beacon(public_key=key, genesis_ms=beacon_genesis_ms, period_ms=PERIOD_MS),
+        first_round=FIRST_ROUND,
+        chain_id=chain.web3.eth.chain_id,
+        registry=bytes(20),
+        anchor=bytes.fromhex(contract.address[2:]),
+        council_key=key,
+    )
+    return Anchors(chain, contract, genesis)
+
+
+def fields(header: Header) -> tuple[object, ...]:
+    """Return a header as contracts take it."""
+    return msgspec.structs.astuple(header)
+
+
+def header_of(epoch: int, **changes: object) -> Header:
+    """Return a made-up header, with some fields as named."""
+    header = Header(
+        epoch=epoch,
+        roster_root=keccak256(b"roster_root %d" % epoch),
+        proposal_hash=keccak256(b"proposal_hash %d" % epoch),
+        evidence_root=keccak256(b"evidence_root %d" % epoch),
+        score_root=keccak256(b"score_root %d" % epoch),
+        median_ppm=987_654,
+        is_void=False,
+    )
+    return msgspec.structs.replace(header, **changes)
+
+
+def score_of(index: int) -> Score:
+    """Return a score whose every number is there and as long as real ones."""
+    numbers = (1_000_000 + index + place for place in range(_SCORE_NUMBERS))
+    return Score(keccak256(b"node %d" % index), *numbers)
+
+
+def word_list(leaf: bytes) -> list[bytes]:
+    """Return a leaf's words as contracts take them."""
+    return [leaf[i : i + 32] for i in range(0, len(leaf), 32)]
