@@ -300,6 +300,15 @@ def _open_chain(config: NodeConfig, network: NetworkFile) -> Web3Chain:
     )
 
 
+def _chain_views(config: NodeConfig, network: NetworkFile) -> dict[int, str]:
+    """Return our own sights of chains: others' reports on them can then be told from inventions."""
+    views = {network.genesis.chain_id: config.rpc[0]} if config.rpc else {}
+    kind, _, chain_id = config.workload.partition(":")
+    if kind == "ethereum" and config.workload_url:
+        views[int(chain_id)] = config.workload_url
+    return views
+
+
 @asynccontextmanager
 async def open_ports(
     config: NodeConfig, network: NetworkFile, identity: Identity

@@ -147,7 +147,7 @@ def door_commands() -> set[str]:
 def node_commands() -> set[str]:
     """Return the commands that `stkrp2p --help` lists."""
     listed = subprocess.run(
-        [sys.executable, "-c", "from stkrp2p.cli import main; main(['--help'])"],
+        [sys.executable, "-c", "from stkrp2p.cli.root import root; root(['--help'])"],
         cwd=ROOT,
         capture_output=True,
         text=True,
