@@ -9,14 +9,18 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
 
 from stkrp2p.adapters.chain import Web3Chain
+from stkrp2p.adapters.clock import SystemClock
 from stkrp2p.adapters.deploy import Plan, deploy
 from stkrp2p.adapters.keys import write_secret_file
+from stkrp2p.adapters.solo import serve_solo
 from stkrp2p.api.control_client import NotRunning, ask
 from stkrp2p.config import dump_network
 from stkrp2p.core import bls
@@ -25,6 +29,7 @@ from stkrp2p.core.roster import Profile, read_profile, roster_of
 from stkrp2p.core.types import Round, UnixMs
 from testnet import anvil
 from tests.adapters.chain_kit import ALICE, BOB, block, make_final, rpc
+from tests.cli.background import in_background
 from tests.cli.world import BEACON_SECRET, COUNCIL_SECRET, PARAMS, World, make_node
 
 ANKR = 10**18
@@ -436,3 +441,46 @@ def test_a_key_that_others_may_read_keeps_the_node_from_running(run, copied):
         4,
         f"error: others may use {key} (mode 0604)\n  next: chmod 600 {key}\n",
     )
+
+
+# ---------------------------------------------------------------- a real beacon
+
+
+@pytest.fixture
+def beaconed(copied):
+    """Let the node's network have a beacon that runs; call with the secret it really signs with."""
+    with ExitStack() as stack:
+
+        def serve(secret: int) -> Path:
+            genesis = World().genesis
+            now_s = SystemClock().unix_ms() // 1000
+            beacon = replace(genesis.beacon, genesis_ms=UnixMs((now_s - 5) * 1000))
+            text = dump_network(replace(genesis, beacon=beacon))
+            (copied.parent / "network.toml").write_text(text)
+            served = replace(beacon, public_key=bls.public_key_of(secret))
+
+            async def start(nursery):
+                return await nursery.start(
+                    serve_solo, secret, served, "127.0.0.1", 0, SystemClock()
+                )
+
+            port = stack.enter_context(in_background(start))
+            copied.write_text(copied.read_text() + f'beacons = ["http://127.0.0.1:{port}"]\n')
+            return copied
+
+        yield serve
+
+
+def test_doctor_verifies_a_round_of_the_beacon_and_sees_the_clock(run, beaconed):
+    config = beaconed(BEACON_SECRET)
+    found = findings_of(run("doctor", "--config", config, "--json"))
+    assert found["beacon"]["health"] == "ok"
+    assert found["beacon"]["detail"].endswith(" is true and in time")
+    assert found["clock"]["health"] in {"ok", "skipped"}
+
+
+def test_doctor_sees_a_beacon_that_is_not_the_networks(run, beaconed):
+    config = beaconed(BEACON_SECRET + 1)
+    found = findings_of(run("doctor", "--config", config, "--json"))
+    assert found["beacon"]["health"] == "bad"
+    assert "serves another beacon" in found["beacon"]["detail"]

@@ -6,11 +6,10 @@ import json
 import os
 import socket
 import stat
-import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import trio
 
 from stkrp2p.adapters.keys import load_account_key, load_node_key
 from stkrp2p.adapters.libp2p.identity import peer_id_text
@@ -18,6 +17,7 @@ from stkrp2p.api.control import serve_control
 from stkrp2p.cli.output import WIDTH_MAX, columns, cut, facts, percent, tokens
 from stkrp2p.config import dump_network, load_config
 from stkrp2p.config.settings import KEYS
+from tests.cli.background import in_background
 from tests.cli.world import World
 
 
@@ -330,29 +330,17 @@ PEERS = {
 @pytest.fixture
 def speaking(made):
     """Let a node speak at the control socket; call it with what it shall say."""
-    stops = []
+    with ExitStack() as stack:
 
-    def speak(**answers) -> None:
-        started = threading.Event()
+        def speak(**answers) -> None:
+            commands = {name: (lambda a=answer: a) for name, answer in answers.items()}
 
-        async def serve():
-            async with trio.open_nursery() as nursery:
-                commands = {name: (lambda a=answer: a) for name, answer in answers.items()}
+            async def start(nursery):
                 await nursery.start(serve_control, made / "control.sock", commands)
-                stops.append((trio.lowlevel.current_trio_token(), nursery.cancel_scope.cancel))
-                started.set()
 
-        thread = threading.Thread(target=trio.run, args=(serve,))
-        thread.start()
-        assert started.wait(10)
-        stops.append(thread)
+            stack.enter_context(in_background(start))
 
-    yield speak
-    for stop in stops:
-        if isinstance(stop, tuple):
-            stop[0].run_sync_soon(stop[1])
-        else:
-            stop.join(10)
+        yield speak
 
 
 def test_a_running_node_that_is_well_is_shown(run, made, speaking):
