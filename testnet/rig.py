@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ HOSTS_MAX = 200
 SUBNETS = 256
 """Rigs that fit on one machine at once: 10.79.0.0/24 to 10.79.255.0/24."""
 
+_TOOLS = {"ip": "Debian's iproute2", "nft": "Debian's nftables"}
 _PREFIX = "stkrp2p"
 _MACHINE_PORT = "machine"
 _FIRST_HOST = 10
@@ -133,9 +133,6 @@ def _check_machine() -> None:
         raise RigRefused("only root may make network namespaces")
 
 
-_TOOLS = {"ip": "Debian's iproute2", "nft": "Debian's nftables"}
-
-
 def _build(prefix: str, count: int) -> Rig:
     switch = f"{prefix}-switch"
     _run(["ip", "netns", "add", switch])
@@ -218,7 +215,7 @@ def _take_down(owner: str) -> None:
     """Kill what lives in an owner's namespaces and delete them; the links go with them."""
     for name in [n for n in namespaces() if _owner_of(n) == owner]:
         for pid in _run(["ip", "netns", "pids", name]).split():
-            manifest.kill(int(pid), signal.SIGKILL)
+            manifest.kill(int(pid))
         _run(["ip", "netns", "delete", name])
 
 
