@@ -9,85 +9,159 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stkrp2p.core.anchor import ClosedEpoch, Header, by_member, close_epoch, members_in
+from stkrp2p.core.anchor import (
+    ClosedEpoch,
+    SealedAnchor,
+    by_member,
+    close_epoch,
+    is_sealed_by_council,
+    members_in,
+)
 from stkrp2p.core.batch import Batch, EpochView, check_batch
-from stkrp2p.core.beacon import verified
+from stkrp2p.core.beacon import BeaconRound, verified
+from stkrp2p.core.crypto import sha256
 from stkrp2p.core.merkle import Tree
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.roster import roster_of
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, NodeId, ProtocolError, Round
-from stkrp2p.ports import History
+from stkrp2p.core.wire import encode
+from stkrp2p.ports import History, StoredEpoch
 from stkrp2p.services.ledger import MissingBatches, included_batches
 from stkrp2p.services.views import build_view
 
 
 class NotReplayable(Exception):
-    """The store lacks something that the epoch needs; the message says what."""
+    """The store lacks something that the epoch needs, or holds something false; `why` says what."""
+
+    def __init__(self, epoch: Epoch, why: str) -> None:
+        super().__init__(f"epoch {epoch}: {why}")
+        self.epoch = epoch
+        self.why = why
+
+
+class NotAnchored(NotReplayable):
+    """Nothing is stored of the epoch's anchor."""
+
+
+class NoRegistry(NotReplayable):
+    """The node has never read the registry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastEpoch:
+    """An anchored epoch's evidence, checked."""
+
+    view: EpochView
+    included: Mapping[NodeId, Batch]
+    tainted: frozenset[NodeId]
+    stored: StoredEpoch
+
+    @property
+    def epoch(self) -> Epoch:
+        """Which epoch."""
+        return self.view.epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """A past epoch, computed anew."""
+    """A past epoch as it follows from its evidence, beside what is stored of its anchor."""
 
-    view: EpochView
-    included: Mapping[NodeId, Batch]
-    before: Mapping[tuple[NodeId, int], Score]
-    """Scores after the epoch before."""
-
+    past: PastEpoch
     closed: ClosedEpoch
-    anchored: Header
-    """What the store holds as anchored."""
+    is_signed: bool
+    """Whether the stored header carries the council's true signature."""
 
 
-async def replay(genesis: Genesis, store: History, epoch: Epoch) -> Replay:
-    """Compute an anchored epoch anew: rounds, roster, batches and signatures are all checked.
+async def open_past(genesis: Genesis, store: History, epoch: Epoch) -> PastEpoch:
+    """Read and check an anchored epoch's evidence: rounds, roster, batches and signatures.
 
     Raises:
         NotReplayable: Something is missing, pruned, or does not verify.
     """
     stored = await store.epoch(epoch)
-    if stored is None or stored.proposal is None or not stored.is_anchored:
-        raise NotReplayable(f"epoch {epoch} is not anchored, or this node has not folded it yet")
+    if stored is None:
+        raise NotAnchored(epoch, "it is not anchored, or this node has not folded it yet")
+    if stored.proposal is None:
+        why = "its proposal, which names the included batches, is not stored"
+        raise NotReplayable(epoch, why)
     view = await _view(genesis, store, epoch)
-    held: dict[NodeId, list[Batch]] = {}
-    for batch in await store.batches(epoch):
-        if batch.body.seed == view.seed:
-            held.setdefault(batch.auditor, []).append(batch)
     try:
-        included = included_batches(stored.proposal, view, held)
-        for batch in included.values():
-            check_batch(batch, view)
+        included = await _included(store, view, stored)
         tainted = frozenset(members_in(view, stored.proposal.tainted))
-    except (MissingBatches, ProtocolError) as error:
-        raise NotReplayable(f"epoch {epoch}: {error}") from error
+    except ProtocolError as error:
+        raise NotReplayable(epoch, f"what is stored is not valid: {error}") from error
+    return PastEpoch(view=view, included=included, tainted=tainted, stored=stored)
+
+
+async def replay(genesis: Genesis, store: History, epoch: Epoch) -> Replay:
+    """Compute an anchored epoch anew.
+
+    Raises:
+        NotReplayable: As `open_past`, or the score table before it is not stored as anchored.
+    """
+    past = await open_past(genesis, store, epoch)
     before = await _scores_before(store, epoch)
-    return Replay(
-        view=view,
-        included=included,
-        before=before,
-        closed=close_epoch(view, included, tainted, before),
-        anchored=stored.header,
+    closed = close_epoch(past.view, past.included, past.tainted, before)
+    return Replay(past=past, closed=closed, is_signed=is_signed(genesis, past.stored))
+
+
+def is_signed(genesis: Genesis, stored: StoredEpoch) -> bool:
+    """Tell whether a stored header carries the council's true signature."""
+    if stored.proposal is None or stored.signature is None:
+        return False
+    sealed = SealedAnchor(
+        header=stored.header, proposal=stored.proposal, signature=stored.signature
     )
+    return is_sealed_by_council(genesis, sealed)
 
 
 async def _view(genesis: Genesis, store: History, epoch: Epoch) -> EpochView:
     numbers = genesis.clock.rounds(epoch)
+    held = await store.rounds(Round(numbers[0]), Round(numbers[-1]))
     try:
-        rounds = {
-            r.number: verified(genesis.beacon, r.number, r.signature)
-            for r in await store.rounds(Round(numbers[0]), Round(numbers[-1]))
-        }
+        rounds = {r.number: _verified(genesis, r) for r in held}
     except ProtocolError as error:
-        raise NotReplayable(f"a stored beacon round does not verify: {error}") from error
-    snapshot = await store.registry()
-    if snapshot is None:
-        raise NotReplayable("the registry was never read: is the RPC endpoint configured?")
-    roster = roster_of(genesis.network_id, epoch, snapshot.registrations)
+        raise NotReplayable(epoch, f"a stored beacon round is false: {error}") from error
+    registry = await store.registry()
+    if registry is None:
+        raise NoRegistry(epoch, "the registry was never read")
+    roster = roster_of(genesis.network_id, epoch, registry.registrations)
     view = build_view(genesis, roster, rounds, epoch)
     if view is None:
-        raise NotReplayable(f"beacon rounds of epoch {epoch} are missing or pruned")
+        raise NotReplayable(
+            epoch,
+            f"{len(numbers) - len(rounds)} of its {len(numbers)} beacon rounds are not stored; full "
+            f"nodes keep {genesis.params.retain_epochs} epochs, light ones two",
+        )
     return view
+
+
+def _verified(genesis: Genesis, one: BeaconRound) -> BeaconRound:
+    return verified(genesis.beacon, one.number, one.signature)
+
+
+async def _included(store: History, view: EpochView, stored: StoredEpoch) -> dict[NodeId, Batch]:
+    """Return the batches the anchored proposal names, each checked.
+
+    Raises:
+        ProtocolError: The proposal is not the anchored one, or a batch is not valid.
+        NotReplayable: Batches are missing.
+    """
+    if stored.proposal is None or sha256(encode(stored.proposal)) != stored.header.proposal_hash:
+        raise ProtocolError("other-proposal")
+    held: dict[NodeId, list[Batch]] = {}
+    for batch in await store.batches(view.epoch):
+        if batch.body.seed == view.seed:
+            held.setdefault(batch.auditor, []).append(batch)
+    try:
+        included = included_batches(stored.proposal, view, held)
+    except MissingBatches as error:
+        why = f"{len(error.auditors)} of its included batches are not stored"
+        raise NotReplayable(view.epoch, why) from error
+    for batch in included.values():
+        check_batch(batch, view)
+    return included
 
 
 async def _scores_before(store: History, epoch: Epoch) -> Mapping[tuple[NodeId, int], Score]:
@@ -95,6 +169,12 @@ async def _scores_before(store: History, epoch: Epoch) -> Mapping[tuple[NodeId, 
         return {}
     before = Epoch(epoch - 1)
     stored, scores = await store.epoch(before), await store.scores(before)
+    if not scores:
+        raise NotReplayable(
+            epoch,
+            f"the score table of epoch {before} is not stored: a light node keeps none, and a "
+            "newcomer starts at a later one",
+        )
     if stored is None or Tree(s.leaf() for s in scores).root != stored.header.score_root:
-        raise NotReplayable(f"the score table of epoch {before} is missing or not the anchored one")
+        raise NotReplayable(epoch, f"the score table of epoch {before} is not the anchored one")
     return by_member(scores)
