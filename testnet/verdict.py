@@ -166,8 +166,8 @@ async def _check_explanation(cluster: Cluster, anchored: list[Header]) -> list[F
 def _explained(done: Replay, victim: Member) -> Finding:
     target = NodeId(bytes.fromhex(victim.entry.node))
     witnesses = 0
-    for auditor in done.view.assignment.auditors(target):
-        batch = done.included.get(auditor)
+    for auditor in done.past.view.assignment.auditors(target):
+        batch = done.past.included.get(auditor)
         rows = [] if batch is None else [r for r in batch.body.rows if r.target == target]
         witnesses += sum(row.outcomes.count(Outcome.UNREACHABLE) for row in rows)
     lost = done.closed.verdicts[target].count(2)

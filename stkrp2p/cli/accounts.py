@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stkrp2p.adapters.store import StoreReader
 from stkrp2p.cli.errors import Failure
-from stkrp2p.cli.history import Opened, open_epoch
+from stkrp2p.cli.history import open_epoch
 from stkrp2p.cli.nodes import short
 from stkrp2p.core.challenge import Receipt, is_receipt_signed
 from stkrp2p.core.network import Genesis
@@ -15,6 +15,7 @@ from stkrp2p.core.params import Params
 from stkrp2p.core.score import Score, wilson_ppm
 from stkrp2p.core.types import ONE_PPM, Epoch, NodeId, Outcome, Round
 from stkrp2p.core.verdict import Verdict, verdicts
+from stkrp2p.services.history import PastEpoch
 
 _ANSWERED = frozenset({Outcome.OK, Outcome.SLOW, Outcome.WRONG, Outcome.DECLARED})
 
@@ -111,7 +112,7 @@ async def account(
 
 
 async def _our_receipts(
-    store: StoreReader, opened: Opened, target: NodeId
+    store: StoreReader, opened: PastEpoch, target: NodeId
 ) -> dict[Round, Receipt | None]:
     drawn = opened.view.drawn.get(target, ())
     if not drawn:
@@ -121,7 +122,7 @@ async def _our_receipts(
 
 
 def _account_of(
-    opened: Opened,
+    opened: PastEpoch,
     target: NodeId,
     score: Score,
     before_ppm: int | None,
@@ -164,14 +165,14 @@ def _account_of(
     )
 
 
-def _outcomes(opened: Opened, auditor: NodeId, target: NodeId) -> bytes:
+def _outcomes(opened: PastEpoch, auditor: NodeId, target: NodeId) -> bytes:
     batch = opened.included.get(auditor)
     rows = () if batch is None else batch.body.rows
     blank = bytes([Outcome.NOT_PROBED]) * len(opened.view.drawn[target])
     return next((row.outcomes for row in rows if row.target == target), blank)
 
 
-def _duty(opened: Opened, auditor: NodeId) -> tuple[int, int]:
+def _duty(opened: PastEpoch, auditor: NodeId) -> tuple[int, int]:
     view = opened.view
     targets = view.assignment.targets(auditor)
     owed = sum(len(view.drawn[t]) for t in targets)

@@ -10,7 +10,7 @@ import click
 from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.adapters.store import StoreReader
 from stkrp2p.cli.errors import Exit, Failure, config_failures
-from stkrp2p.cli.history import is_signed, stored_epoch
+from stkrp2p.cli.history import stored_epoch
 from stkrp2p.cli.nodes import find_node, short
 from stkrp2p.cli.onchain import ask_chain
 from stkrp2p.cli.options import ReadingCommand
@@ -23,6 +23,7 @@ from stkrp2p.core.merkle import Tree, is_proved
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Digest, Epoch, NodeId
+from stkrp2p.services.history import is_signed
 
 if TYPE_CHECKING:
     from stkrp2p.config import Loaded

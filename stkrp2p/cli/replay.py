@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from stkrp2p.cli.errors import Exit, config_failures
-from stkrp2p.cli.history import Replayed, replay_epoch
+from stkrp2p.cli.history import replay_epoch
 from stkrp2p.cli.options import ReadingCommand
 from stkrp2p.cli.output import columns, print_json, print_lines
 from stkrp2p.cli.stored import read_store
 from stkrp2p.config import load_network
 from stkrp2p.core.anchor import Header, differences
 from stkrp2p.core.types import Epoch
+from stkrp2p.services.history import Replay
 
 if TYPE_CHECKING:
     from stkrp2p.config import Loaded
@@ -33,7 +34,7 @@ def command(ctx: click.Context, *, loaded: Loaded, epoch: int, as_json: bool) ->
     with config_failures():
         genesis, _ = load_network(loaded.config.network)
     found = read_store(loaded.config, lambda store: replay_epoch(genesis, store, Epoch(epoch)))
-    differ = differences(found.closed.header, found.opened.stored.header)
+    differ = differences(found.closed.header, found.past.stored.header)
     if as_json:
         print_json("replay/1", _document(found, differ))
     else:
@@ -47,23 +48,23 @@ def _values(header: Header) -> dict[str, object]:
     return {k: v.hex() if isinstance(v, bytes) else v for k, v in held.items()}
 
 
-def _document(found: Replayed, differ: tuple[str, ...]) -> dict[str, object]:
+def _document(found: Replay, differ: tuple[str, ...]) -> dict[str, object]:
     return {
-        "epoch": found.opened.view.epoch,
+        "epoch": found.past.view.epoch,
         "is_equal": not differ,
         "differences": list(differ),
         "computed": _values(found.closed.header),
-        "anchored": _values(found.opened.stored.header),
-        "is_anchored": found.opened.stored.is_anchored,
+        "anchored": _values(found.past.stored.header),
+        "is_anchored": found.past.stored.is_anchored,
         "is_signed_by_council": found.is_signed,
-        "members": len(found.opened.view.roster),
-        "batches": len(found.opened.included),
-        "tainted": sorted(n.hex() for n in found.opened.tainted),
+        "members": len(found.past.view.roster),
+        "batches": len(found.past.included),
+        "tainted": sorted(n.hex() for n in found.past.tainted),
     }
 
 
-def _lines(found: Replayed, differ: tuple[str, ...]) -> list[str]:
-    ours, theirs = _values(found.closed.header), _values(found.opened.stored.header)
+def _lines(found: Replay, differ: tuple[str, ...]) -> list[str]:
+    ours, theirs = _values(found.closed.header), _values(found.past.stored.header)
     rows = [
         (name, _brief(ours[name]), _brief(theirs[name]), "DIFFERS" if name in differ else "equal")
         for name in ours
@@ -71,8 +72,8 @@ def _lines(found: Replayed, differ: tuple[str, ...]) -> list[str]:
     signed = "is" if found.is_signed else "is NOT"
     verdict = f"{len(differ)} fields DIFFER from the anchor" if differ else "equal to the anchor"
     return [
-        f"epoch {found.opened.view.epoch}: {len(found.opened.included)} batches of {len(found.opened.view.roster)} "
-        f"members, {len(found.opened.tainted)} tainted",
+        f"epoch {found.past.view.epoch}: {len(found.past.included)} batches of {len(found.past.view.roster)} "
+        f"members, {len(found.past.tainted)} tainted",
         *columns(("field", "computed", "anchored", ""), rows),
         f"the anchored header {signed} signed by the council",
         verdict,
