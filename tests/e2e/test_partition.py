@@ -130,7 +130,7 @@ async def _recompute(cluster: Cluster, member: Member, epochs: range) -> Recompu
         done = [await replay(cluster.genesis, store, Epoch(e)) for e in epochs]
     return Recomputed(
         headers=[d.closed.header for d in done],
-        batches=[frozenset((a, b.id) for a, b in d.included.items()) for d in done],
+        batches=[frozenset((a, b.id) for a, b in d.past.included.items()) for d in done],
     )
 
 
