@@ -10,20 +10,23 @@ import msgspec
 import pytest
 import trio
 
+from stkrp2p.core import bls
 from stkrp2p.core.anchor import close_epoch
 from stkrp2p.core.batch import sign_batch
+from stkrp2p.core.beacon import round_message, verified
 from stkrp2p.core.evidence import Evidence
 from stkrp2p.core.reconcile import Delta, Have, IdList, RoundList, ScoreList, read_question
-from stkrp2p.core.types import Epoch, Judgement, NodeId, Outcome, Round
+from stkrp2p.core.types import Epoch, Judgement, NodeId, Outcome, Round, UnixMs
 from stkrp2p.core.wire import encode
-from stkrp2p.ports import AnchorRecord, Observation, StoredEpoch, Unreachable
+from stkrp2p.ports import AnchorRecord, Observation, RegistrySnapshot, StoredEpoch, Unreachable
 from stkrp2p.services import ledger as ledger_module, sync
 from stkrp2p.services.gossip import run_writer
 from stkrp2p.services.history import NotReplayable, replay
-from stkrp2p.services.ledger import MissingBatches, included_batches
+from stkrp2p.services.ledger import Ledger, MissingBatches, included_batches
 from stkrp2p.services.offload import INLINE_MEMBERS_MAX, offload
 from stkrp2p.services.rounds import Arrival
-from testnet.sim import SimNetwork, SimNode
+from stkrp2p.services.views import build_view
+from testnet.sim import SHORT, SimNetwork, SimNode, SimStore
 from tests.services.test_answering import a_turn, in_network
 from tests.sim.kit import ROUND_S, assert_all_equal, simulate
 
@@ -408,3 +411,35 @@ async def test_epochs_of_many_members_are_computed_in_a_worker_thread_and_small_
     assert await offload(threading.get_ident, members=INLINE_MEMBERS_MAX) == here
     assert await offload(threading.get_ident, members=INLINE_MEMBERS_MAX + 1) != here
     assert await offload(threading.get_ident, members=10_000) != here
+
+
+async def test_a_view_of_many_members_is_drawn_round_by_round_and_is_the_one_built_at_once() -> (
+    None
+):
+    async with trio.open_nursery() as nursery:
+        network = SimNetwork(seed=1, params=SHORT, nursery=nursery)
+        for _ in range(INLINE_MEMBERS_MAX + 20):
+            network.add()
+        genesis, store = network.genesis, SimStore()
+        ledger = Ledger(genesis, store, retain_epochs=4)
+        snapshot = RegistrySnapshot(
+            registrations=tuple(network.chain.registrations), block=1, block_ms=UnixMs(2**50)
+        )
+        await ledger.set_registry(snapshot)
+        await ledger.rosters.prepare(Epoch(0))
+        rounds = {}
+        for number in genesis.clock.rounds(Epoch(0)):
+            signature = bls.sign(network.beacon_secret, round_message(number), bls.ROUND_DST)
+            one = rounds[Round(number)] = verified(genesis.beacon, Round(number), signature)
+            assert ledger.view(Epoch(0)) is None
+            await ledger.add_rounds([one])
+        view = ledger.view(Epoch(0))
+        whole = build_view(genesis, ledger.roster(Epoch(0)), rounds, Epoch(0))
+        assert view is not None
+        assert whole is not None
+        assert (view.seed, view.drawn) == (whole.seed, whole.drawn)
+        some = network.nodes[7].id
+        assert view.assignment.targets(some) == whole.assignment.targets(some)
+        closed = await ledger.propose({}, frozenset(), Epoch(0))
+        assert closed is not None
+        assert len(closed.scores) == INLINE_MEMBERS_MAX + 20

@@ -8,6 +8,7 @@ import trio
 
 from stkrp2p.core.anchor import members_in
 from stkrp2p.core.batch import BatchBody, sign_batch
+from stkrp2p.core.reconcile import SYNC_PROTOCOL, AskReceipt, read_question
 from stkrp2p.core.types import Epoch, Judgement, Outcome, Round
 from stkrp2p.services.gossip import batch_topic
 from testnet.adversary import equivocate, invent
@@ -92,6 +93,34 @@ def test_an_equivocation_shown_after_the_seal_changes_no_root_and_stops_nobody()
         assert liar.id in ledger.evidence(Epoch(1)).equivocators()
 
     simulate(510, story, full=7)
+
+
+def test_an_equivocation_shown_while_receipts_are_asked_for_keeps_its_auditor_out() -> None:
+    async def story(network: SimNetwork) -> None:
+        liar, council = network.nodes[5], network.nodes[0]
+        await network.until_folded(0)
+        shown: list[Epoch] = []
+        honest_ask = council.running.sync.network.ask
+
+        async def ask(node, protocol, question, **options) -> bytes:
+            message = read_question(question) if protocol == SYNC_PROTOCOL else None
+            if isinstance(message, AskReceipt) and Epoch(message.epoch) not in shown:
+                epoch = Epoch(message.epoch)
+                shown.append(epoch)
+                body = msgspec.structs.replace(liar.store.own[epoch].body, receipts_root=bytes(32))
+                council.running.ledger.evidence(epoch).add(sign_batch(liar.secret, body))
+            return await honest_ask(node, protocol, question, **options)
+
+        council.running.sync.network.ask = ask
+        await network.until_folded(2)
+        assert shown
+        for epoch in shown[:2]:
+            included, tainted = await included_in(network, epoch)
+            assert liar.id not in included
+            assert tainted == {liar.id}
+            await assert_all_equal(network, epoch)
+
+    simulate(511, story, full=7)
 
 
 def test_a_lazy_auditor_without_receipts_is_left_out_at_sealing() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import trio
 
 from stkrp2p.core import bls
 from stkrp2p.core.beacon import round_message
 from stkrp2p.core.types import Epoch, Outcome, Round
-from testnet.sim import Hang, SimNetwork, SimNode
+from testnet.sim import SHORT, Hang, SimNetwork, SimNode
 from tests.sim.kit import (
     EPOCH_S,
     ROUND_S,
@@ -131,7 +133,9 @@ def test_with_the_chain_gone_for_everybody_audits_go_on_and_epochs_fold_in_order
         await network.until_folded(0)
         for member in network.nodes:
             member.chain.fault = fault
-        await trio.sleep(12 * EPOCH_S)  # longer than epochs stay in memory
+        await trio.sleep(
+            12 * EPOCH_S
+        )  # longer than epochs stay in memory, and than they are retained
         away = network.epoch
         anchored = len(network.chain.headers)
         assert anchored <= 3
@@ -152,7 +156,7 @@ def test_with_the_chain_gone_for_everybody_audits_go_on_and_epochs_fold_in_order
         assert all(score_of(network, m, away).duty_ppm > 900_000 for m in network.nodes)
         assert_nothing_signed_twice(network)
 
-    simulate(31, story)
+    simulate(31, story, params=replace(SHORT, retain_epochs=4))
 
 
 @pytest.mark.parametrize("fault", ["down", "hanging"])
