@@ -57,9 +57,10 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     def cells(self) -> tuple[str, str, str, str]:
         """Return the figure's cells of the table."""
-        mark = {True: "", False: " !", None: ""}[self.is_held]
+        mark = "!" if self.is_held is False else ""
         aim = "" if self.aim is None else f"{self.sense} {number(self.aim)}"
-        return self.name, aim, f"{number(self.measured)} {self.unit}{mark}".strip(), self.distance()
+        measured = " ".join(filter(None, (number(self.measured), self.unit, mark)))
+        return self.name, aim, measured, self.distance()
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

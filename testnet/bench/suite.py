@@ -8,6 +8,7 @@ garbage are no part of the next one's figures.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -51,15 +52,16 @@ def measure(name: str, *, is_quick: bool) -> Report:
         BenchFailed: It did not finish.
     """
     command = [sys.executable, "-m", "testnet.bench.suite", name, *["--quick"] * is_quick]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=BENCH_S_MAX, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise BenchFailed(f"{name} took more than {BENCH_S_MAX} s") from error
-    if done.returncode != 0:
-        raise BenchFailed(f"{name} failed:\n{done.stderr[-_ERROR_CHARS_SHOWN:]}")
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=Report)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as child:
+        try:
+            out, errors = child.communicate(timeout=BENCH_S_MAX)
+        except subprocess.TimeoutExpired as error:
+            child.send_signal(signal.SIGINT)  # it ends what it started
+            raise BenchFailed(f"{name} took more than {BENCH_S_MAX} s") from error
+    if child.returncode != 0:
+        raise BenchFailed(f"{name} failed:\n{errors[-_ERROR_CHARS_SHOWN:]}")
+    return msgspec.json.decode(out.splitlines()[-1], type=Report)
 
 
 def measure_here(name: str, *, is_quick: bool) -> Report:
