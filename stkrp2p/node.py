@@ -84,6 +84,9 @@ class Identity:
     node: NodeId
     secret: bytes = field(repr=False)
     is_light: bool = False
+    announced: tuple[str, ...] = ()
+    """Addresses it gives others instead of those it listens on."""
+
     council_secret: int | None = field(default=None, repr=False)
     """Of the council of one, for the node that seals."""
 
@@ -206,7 +209,7 @@ def build_node(genesis: Genesis, identity: Identity, ports: Ports) -> Node:
     node, network, clock = identity.node, ports.network, ports.clock
     retain = LIGHT_RETAIN_EPOCHS if identity.is_light else genesis.params.retain_epochs
     ledger = Ledger(genesis, ports.store, retain_epochs=retain, is_light=identity.is_light)
-    directory = Directory(ledger=ledger, network=network)
+    directory = Directory(ledger=ledger, network=network, announced=identity.announced)
     sync = SyncClient(ledger=ledger, network=network, entropy=ports.entropy)
     return Node(
         genesis=genesis,
@@ -286,6 +289,7 @@ def load_identity(config: NodeConfig) -> Identity:
         node=key.node,
         secret=key.secret.reveal(),
         is_light=config.mode == "light",
+        announced=config.announce,
         council_secret=council,
     )
 

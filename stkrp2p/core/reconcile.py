@@ -20,6 +20,7 @@ from stkrp2p.core.challenge import Receipt
 from stkrp2p.core.crypto import sha256
 from stkrp2p.core.evidence import Evidence
 from stkrp2p.core.params import NODES_MAX
+from stkrp2p.core.records import AddressRecord
 from stkrp2p.core.roster import Roster
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Digest, NetworkId, NodeId, ProtocolError
@@ -27,7 +28,6 @@ from stkrp2p.core.wire import (
     FRAME_BYTES_MAX,
     Bytes32,
     Bytes48,
-    Bytes64,
     Message,
     Uint,
     decode,
@@ -75,11 +75,6 @@ RECORDS_MAX = 512
 RECORD_BYTES_MIN = 103
 RECORD_BYTES_MAX = 1200
 """Shortest and longest encoded address record."""
-
-ADDRESSES_MAX = 4
-"""Most addresses of one node."""
-
-ADDRESS_BYTES_MAX = 256
 
 Frame = Annotated[bytes, msgspec.Meta(min_length=FRAME_BYTES_MIN, max_length=FRAME_BYTES_MAX)]
 Frames = Annotated[tuple[Frame, ...], msgspec.Meta(max_length=FRAMES_MAX)]
@@ -259,18 +254,6 @@ class ScoreProof(Message, frozen=True):
 
     score: Score
     proof: Annotated[tuple[Bytes32, ...], msgspec.Meta(max_length=32)]
-
-
-class AddressRecord(Message, frozen=True):
-    """Where a node can be reached, signed by it; the highest sequence number counts."""
-
-    node: Bytes32
-    sequence: Uint
-    addresses: Annotated[
-        tuple[Annotated[str, msgspec.Meta(max_length=ADDRESS_BYTES_MAX)], ...],
-        msgspec.Meta(max_length=ADDRESSES_MAX),
-    ]
-    signature: Bytes64
 
 
 class RecordList(Message, frozen=True):

@@ -24,11 +24,13 @@ from stkrp2p.core.types import Digest, NetworkId, NodeId, Outcome, ProtocolError
 SAMPLE_TAG = b"stkr/sample/1"
 
 _STATUS_OF = {
-    Outcome.OK: Status.SERVED,
-    Outcome.SLOW: Status.SERVED,
-    Outcome.DECLARED: Status.DECLARED,
+    Outcome.OK: {Status.SERVED},
+    Outcome.SLOW: {Status.SERVED},
+    Outcome.WRONG: {Status.SERVED, Status.FAILED},
+    Outcome.DECLARED: {Status.DECLARED},
 }
-"""What the target must have signed for each outcome that can be sampled."""
+"""What the target may have signed for each outcome that can be sampled: all but those that say that
+nothing came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,7 @@ def check_receipt(
         raise ProtocolError("other-observation")
     if receipt.challenge != challenge_of(randomness, batch.auditor, sample.target):
         raise ProtocolError("wrong-challenge")
-    if receipt.status != _STATUS_OF[sample.outcome]:
+    if receipt.status not in _STATUS_OF[sample.outcome]:
         raise ProtocolError("wrong-status", str(receipt.status))
     if not merkle.is_proved(Digest(batch.body.receipts_root), receipt.leaf(), proof):
         raise ProtocolError("not-in-batch")

@@ -6,24 +6,27 @@ move without a transaction. The highest sequence number of a node counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
 import trio
 
-from stkrp2p.core.crypto import RECORD_TAG, is_signed_by, sign
 from stkrp2p.core.reconcile import (
     RECORDS_MAX,
     SYNC_PROTOCOL,
-    AddressRecord,
     AskRecords,
     RecordList,
     read_records,
     record_list,
 )
+from stkrp2p.core.records import (
+    ADDRESSES_MAX as RECORD_ADDRESSES_MAX,
+    AddressRecord,
+    is_record_signed,
+    sign_record,
+)
 from stkrp2p.core.roster import read_profile
-from stkrp2p.core.types import Epoch, NetworkId, NodeId, ProtocolError
+from stkrp2p.core.types import Epoch, NodeId, ProtocolError
 from stkrp2p.core.wire import ANSWER_BYTES_MAX, decode, encode
 from stkrp2p.ports import Entropy, Network, Unreachable, WallClock
 from stkrp2p.services.ledger import Ledger
@@ -33,6 +36,8 @@ log = structlog.get_logger()
 ASK_MS_MAX = 5_000
 """Time a peer has to hand over its records."""
 
+ALL_INTERFACES = ("/ip4/0.0.0.0/", "/ip6/::/")
+
 EXCHANGE_S = 15.0
 """From one exchange of records to the next."""
 
@@ -41,38 +46,25 @@ ADDRESSES_MAX = 16
 may register somebody else's node, with a claim that is false; noise proves who answers."""
 
 
-def _payload(network: NetworkId, node: NodeId, sequence: int, addresses: Sequence[str]) -> bytes:
-    return encode([network, node, sequence, list(addresses)])
-
-
-def sign_record(
-    secret: bytes, network: NetworkId, node: NodeId, *, sequence: int, addresses: Sequence[str]
-) -> AddressRecord:
-    """Return a node's signed word on where it can be reached."""
-    signature = sign(secret, RECORD_TAG, _payload(network, node, sequence, addresses))
-    return AddressRecord(
-        node=node, sequence=sequence, addresses=tuple(addresses), signature=signature
-    )
-
-
-def is_record_signed(network: NetworkId, record: AddressRecord) -> bool:
-    """Tell whether the node itself signed this record for this network."""
-    node = NodeId(record.node)
-    payload = _payload(network, node, record.sequence, record.addresses)
-    return is_signed_by(node, RECORD_TAG, payload, record.signature)
-
-
 @dataclass(slots=True, kw_only=True)
 class Directory:
     """The addresses known of the network's nodes, one record a node, members only."""
 
     ledger: Ledger
     network: Network
+    announced: tuple[str, ...] = ()
+    """What we say of ourselves instead of the addresses we listen on."""
+
     _records: dict[NodeId, AddressRecord] = field(default_factory=dict)
     _shown: int = 0
     """Where the next answer begins, so that in time all records are handed out."""
 
     _book: dict[NodeId, tuple[str, ...]] = field(default_factory=dict)
+
+    def own_addresses(self) -> tuple[str, ...]:
+        """Return where we say we can be reached; "all interfaces" is nowhere to dial."""
+        heard = (a for a in self.network.addresses if not a.startswith(ALL_INTERFACES))
+        return (self.announced or tuple(heard))[:RECORD_ADDRESSES_MAX]
 
     def records(self) -> RecordList:
         """Return what is handed to peers: at most `RECORDS_MAX`, sorted by node."""
@@ -125,7 +117,7 @@ async def run_directory(
             ledger.network_id,
             network.node,
             sequence=clock.unix_ms(),
-            addresses=network.addresses[:4],
+            addresses=directory.own_addresses(),
         )
         directory.take(own)
         peers = network.peers()

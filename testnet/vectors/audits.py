@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from stkrp2p.core import reconcile
+from stkrp2p.core import reconcile, records
 from stkrp2p.core.batch import (
     OUTCOMES_MAX,
     ROWS_MAX,
@@ -514,7 +514,7 @@ def _sync_messages(batches: dict[str, Batch]) -> list[Message]:
     node = batches["a1"].auditor
     secret, addresses = secret_for(node), ["/ip4/192.0.2.9/tcp/4001", "/ip6/2001:db8::9/tcp/4001"]
     payload = encode([net, node, 1_700_000_000_000, addresses])
-    record = reconcile.AddressRecord(
+    record = records.AddressRecord(
         node=node,
         sequence=1_700_000_000_000,
         addresses=tuple(addresses),

@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from stkrp2p.core import challenge, reconcile
+from stkrp2p.core import challenge, reconcile, records
 from stkrp2p.core.anchor import Header, Proposal, SealedAnchor, members_in
 from stkrp2p.core.batch import (
     OUTCOMES_MAX,
@@ -118,7 +118,7 @@ def take_answer(shape: type[Message], frame: bytes) -> object:
 
 Z20, Z32, Z48, Z64 = bytes(20), bytes(32), bytes(48), bytes(64)
 SCORE = Score(node=Z32, nonce=1, s=5 << 16, n=6 << 16, uptime_ppm=800_000, age_epochs=300)
-RECORD = reconcile.AddressRecord(
+RECORD = records.AddressRecord(
     node=Z32, sequence=1 << 40, addresses=("/ip4/127.0.0.1/tcp/4001",) * 2, signature=Z64
 )
 RECEIPT = Receipt(
@@ -189,7 +189,7 @@ def samples() -> tuple[Sample, ...]:
         Sample("audit answer", encode(answer), lambda f: decode(f, Answer)),
         Sample("profile", encode(profile), lambda f: decode(f, Profile)),
         Sample("score", encode(SCORE), lambda f: decode(f, Score)),
-        Sample("record", encode(RECORD), lambda f: decode(f, reconcile.AddressRecord)),
+        Sample("record", encode(RECORD), lambda f: decode(f, records.AddressRecord)),
     )
 
 
@@ -321,7 +321,7 @@ def full_answers(small: bytes, ids: tuple[bytes, ...]) -> Iterator[Message]:
     yield reconcile.ScoreProof(score=Score(node=Z32, nonce=300, s=300, n=300), proof=(Z32,) * 32)
     yield reconcile.ReceiptProof(receipt=RECEIPT, proof=(Z32,) * 32)
     four = ("/a", "/b", "/c", "/d")
-    yield reconcile.AddressRecord(node=Z32, sequence=300, addresses=four, signature=Z64)
+    yield records.AddressRecord(node=Z32, sequence=300, addresses=four, signature=Z64)
     bits = bytes(NODES_MAX // 8)
     proposal = Proposal(
         version=1, network=Z32, epoch=3, seed=Z32, included=bits, tainted=bits, ids_digest=Z32

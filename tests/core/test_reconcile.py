@@ -25,7 +25,6 @@ from stkrp2p.core.reconcile import (
     SCORE_BYTES_MIN,
     SCORES_MAX,
     WANTED_MAX,
-    AddressRecord,
     Delta,
     Have,
     RecordList,
@@ -44,6 +43,7 @@ from stkrp2p.core.reconcile import (
     record_list,
     score_list,
 )
+from stkrp2p.core.records import AddressRecord
 from stkrp2p.core.roster import Member, Roster
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Digest, Epoch, Kind, NodeId, Operator, ProtocolError

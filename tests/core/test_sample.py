@@ -117,7 +117,7 @@ def test_the_pick_is_the_hash_of_the_seals_randomness_and_the_batch() -> None:
     assert picked == set(samples)
 
 
-@pytest.mark.parametrize("unseen", [Outcome.NOT_PROBED, Outcome.WRONG, Outcome.UNREACHABLE])
+@pytest.mark.parametrize("unseen", [Outcome.NOT_PROBED, Outcome.UNREACHABLE])
 def test_what_no_target_answered_cannot_be_picked(unseen: Outcome) -> None:
     def sees(_: NodeId, position: int) -> Outcome:
         return Outcome.OK if position == 0 else unseen
@@ -125,6 +125,11 @@ def test_what_no_target_answered_cannot_be_picked(unseen: Outcome) -> None:
     batch = batch_of(view(), auditor(), sees=sees)
     assert {s.outcome for s in answered(batch, view())} == {Outcome.OK}
     assert len(answered(batch, view())) == sum(c > 0 for c in view().duty(auditor()).counts)
+
+
+def test_who_calls_an_answer_wrong_must_show_that_there_was_one() -> None:
+    batch = batch_of(view(), auditor(), sees=lambda _target, _position: Outcome.WRONG)
+    assert len(answered(batch, view())) == view().duty(auditor()).owed
 
 
 def test_a_batch_without_answers_has_nothing_to_show() -> None:

@@ -177,6 +177,8 @@ def test_a_user_is_told_exactly_what_to_install(
 def test_root_gets_what_is_missing_installed(machine: Machine) -> None:
     lacks_gmp(machine)
     machine.tool("id", "echo 0")
+    machine.tool("ip", "")
+    machine.tool("nft", "")
 
     done = machine.run("setup")
 
@@ -185,6 +187,15 @@ def test_root_gets_what_is_missing_installed(machine: Machine) -> None:
         "update -qq",
         "install -y -qq --no-install-recommends libgmp-dev",
     ]
+
+
+def test_root_gets_what_partition_tests_need_installed(machine: Machine) -> None:
+    machine.tool("id", "echo 0")
+
+    done = machine.run("setup")
+
+    assert done.returncode == 0
+    assert machine.log("apt")[-1] == ("install -y -qq --no-install-recommends iproute2 nftables")
 
 
 def test_a_failed_step_shows_what_its_command_said(machine: Machine) -> None:

@@ -28,11 +28,11 @@ from stkrp2p.core.reconcile import (
     Taken,
     read_records,
 )
+from stkrp2p.core.records import sign_record
 from stkrp2p.core.roster import Registration
 from stkrp2p.core.types import Epoch, Kind, NodeId, Operator, ProtocolError, Round
 from stkrp2p.core.wire import INTEGER_MAX, decode, encode
 from stkrp2p.ports import RegistrySnapshot
-from stkrp2p.services.directory import sign_record
 from stkrp2p.services.sync import NOTHING
 from testnet.sim import SimNetwork, SimNode
 from tests.sim.kit import ROUND_S, simulate, until_mid_epoch
