@@ -21,12 +21,13 @@ from stkrp2p.core.challenge import (
     VERSION,
     Answer,
     Question,
+    Receipt,
     Status,
     challenge_of,
     outcome_of,
     receipt_of,
 )
-from stkrp2p.core.types import NodeId, Outcome, ProtocolError
+from stkrp2p.core.types import ONE_PPM, NodeId, Outcome, ProtocolError
 from stkrp2p.core.wire import FRAME_BYTES_MAX, decode, encode
 from stkrp2p.ports import (
     CANNOT_EXAMINE,
@@ -48,6 +49,23 @@ SICK_PROBES_MIN = 4
 
 PROBES_MAX = 256
 """Most targets probed in one round."""
+
+
+NOT_EXAMINED = "not-examined"
+"""What is said of a report whose check took too long."""
+
+EXAMINED_BY_PPM = 950_000
+"""Share of a round's period by which its reports must be examined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A signed answer, and when it came."""
+
+    receipt: Receipt
+    report: bytes
+    latency_ms: int
+    """From the round's arrival."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,29 +116,38 @@ class Auditor:
             self.ledger.note_full_disk(error)
 
     async def _probe(self, arrival: Arrival, target: NodeId, seen: list[Observation]) -> None:
-        params = self.ledger.params
-        deadline = arrival.at + params.probe_window_ms / 1000
-        observation = None
-        for i in range(params.probe_tries):
-            left = deadline - trio.current_time()
-            if left <= 0 or observation is not None:
-                break
-            with trio.move_on_at(deadline):
-                observation = await self._try(arrival, target, left / (params.probe_tries - i))
-        number = arrival.round.number
-        seen.append(
-            observation
-            or Observation(
-                round=number,
-                target=target,
-                outcome=Outcome.UNREACHABLE,
-                latency_ms=0,
-                receipt=None,
-            )
+        answered = await self._first_answer(arrival, target)
+        if answered is not None:
+            seen.append(await self._weigh(arrival, answered))
+            return
+        nothing = Observation(
+            round=arrival.round.number,
+            target=target,
+            outcome=Outcome.UNREACHABLE,
+            latency_ms=0,
+            receipt=None,
         )
+        seen.append(nothing)
 
-    async def _try(self, arrival: Arrival, target: NodeId, time_s: float) -> Observation | None:
-        """Ask once; `None` if no signed answer came within the time of this try."""
+    async def _first_answer(self, arrival: Arrival, target: NodeId) -> Answered | None:
+        """Ask until a signed answer comes or the window ends.
+
+        The tries are spread over the window; a later one does not give up on those before it, so a
+        slow answer counts whichever question it is to.
+        """
+        params, answers = self.ledger.params, list[Answered]()
+        window_s = params.probe_window_ms / 1000
+        with trio.move_on_at(arrival.at + window_s):
+            async with trio.open_nursery() as nursery:
+                for i in range(params.probe_tries):
+                    nursery.start_soon(self._try, arrival, target, answers, nursery.cancel_scope)
+                    await trio.sleep_until(arrival.at + window_s * (i + 1) / params.probe_tries)
+        return answers[0] if answers else None
+
+    async def _try(
+        self, arrival: Arrival, target: NodeId, answers: list[Answered], done: trio.CancelScope
+    ) -> None:
+        """Ask once; a signed answer ends the probe."""
         one = arrival.round
         question = Question(
             version=VERSION,
@@ -128,61 +155,61 @@ class Auditor:
             round=one.number,
             round_signature=one.signature,
         )
-        started = trio.current_time()
         try:
             raw = await self.network.ask(
                 target,
                 AUDIT_PROTOCOL,
                 encode(question),
-                timeout_ms=max(1, int(time_s * 1000)),
+                timeout_ms=self.ledger.params.probe_window_ms,
                 answer_bytes_max=FRAME_BYTES_MAX,
             )
             answer = decode(raw, Answer)
         except (Unreachable, ProtocolError) as error:
             log.debug("probe failed", target=target.hex()[:8], error=str(error))
-            await trio.sleep_until(started + time_s)
-            return None
+            return
         latency_ms = int((trio.current_time() - arrival.at) * 1000)
-        return await self._weigh(one, target, answer, latency_ms)
-
-    async def _weigh(
-        self, one: BeaconRound, target: NodeId, answer: Answer, latency_ms: int
-    ) -> Observation | None:
-        challenge = challenge_of(one.randomness, self.node, target)
         receipt = receipt_of(
             network=self.ledger.network_id,
             number=one.number,
-            challenge=challenge,
+            challenge=challenge_of(one.randomness, self.node, target),
             auditor=self.node,
             target=target,
             answer=answer,
         )
-        if receipt is None:
-            return None
-        status = Status(answer.status)
-        fault = ""
-        if status is Status.SERVED:
-            fault = await self._examine(one, target, challenge, answer.report)
-        outcome = outcome_of(status, fault, latency_ms, self.ledger.params.probe_window_ms)
-        if fault in CANNOT_EXAMINE:
+        if receipt is not None:
+            answers.append(Answered(receipt, answer.report, latency_ms))
+            done.cancel()
+
+    async def _weigh(self, arrival: Arrival, answered: Answered) -> Observation:
+        """Judge a signed answer; one that cannot be examined before the next round blames nobody."""
+        params, receipt = self.ledger.params, answered.receipt
+        fault = NOT_EXAMINED
+        with trio.move_on_at(arrival.at + params.period_ms * EXAMINED_BY_PPM / 1000 / ONE_PPM):
+            fault = await self._examine(arrival.round, answered)
+        outcome = outcome_of(
+            Status(receipt.status), fault, answered.latency_ms, params.probe_window_ms
+        )
+        if fault in CANNOT_EXAMINE or fault == NOT_EXAMINED:
             outcome = Outcome.NOT_PROBED
         return Observation(
-            round=one.number,
-            target=target,
+            round=arrival.round.number,
+            target=NodeId(receipt.target),
             outcome=outcome,
-            latency_ms=latency_ms,
+            latency_ms=answered.latency_ms,
             receipt=receipt,
         )
 
-    async def _examine(
-        self, one: BeaconRound, target: NodeId, challenge: bytes, report: bytes
-    ) -> str:
+    async def _examine(self, one: BeaconRound, answered: Answered) -> str:
+        receipt = answered.receipt
+        if Status(receipt.status) is not Status.SERVED:
+            return ""
+        target = NodeId(receipt.target)
         epoch = self.ledger.clock.epoch_of(one.number)
         fault = await self.examiner.fault(
             descriptor=self.ledger.rosters.profile(epoch, target).workload,
             host=self._host_of(target),
-            challenge=challenge,
-            report=report,
+            challenge=receipt.challenge,
+            report=answered.report,
             now_ms=self.clock.unix_ms(),
         )
         if fault:

@@ -121,7 +121,8 @@ class Gossip:
             accepted.send_nowait(batch)
         except (trio.WouldBlock, trio.BrokenResourceError):
             return Judgement.IGNORE, "busy"
-        evidence.add(batch)
+        if not evidence.add(batch):
+            return Judgement.IGNORE, "surplus"  # two are held that prove the equivocation already
         return Judgement.ACCEPT, ""
 
     async def publish_own(self, epoch: Epoch) -> bool:

@@ -56,7 +56,7 @@ from stkrp2p.core.reconcile import (
 )
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Digest, Epoch, NodeId, ProtocolError, Round
-from stkrp2p.core.wire import ANSWER_BYTES_MAX, M, Message, decode, encode
+from stkrp2p.core.wire import ANSWER_BYTES_MAX, INTEGER_MAX, M, Message, decode, encode
 from stkrp2p.ports import Entropy, Network, Store, Unreachable, WallClock
 from stkrp2p.services.directory import Directory
 from stkrp2p.services.gossip import receipts_of
@@ -183,7 +183,7 @@ class SyncServer:
                 return FrameList(frames=_capped([b.frame for b in evidence if b.id in wanted]))
 
     async def _rounds(self, question: AskRounds) -> RoundList:
-        count = min(question.count, ROUNDS_MAX)
+        count = min(question.count, ROUNDS_MAX, INTEGER_MAX - question.first)
         rounds = await self.ledger.rounds_from(Round(question.first), count)
         return RoundList(first=question.first, signatures=tuple(r.signature for r in rounds))
 
@@ -308,9 +308,8 @@ class SyncClient:
     async def _give(self, node: NodeId, view: EpochView, delta: Delta) -> None:
         frames = list(frames_wanted(self.ledger.evidence(view.epoch), view.roster, delta))
         while frames:
-            part, size_bytes = [], 0
-            while frames and size_bytes + len(frames[0]) < GIVE_BYTES_MAX:
-                size_bytes += len(frames[0])
+            part = [frames.pop(0)]
+            while frames and sum(map(len, part)) + len(frames[0]) < GIVE_BYTES_MAX:
                 part.append(frames.pop(0))
             give = Give(network=self.ledger.network_id, epoch=view.epoch, frames=tuple(part))
             await self.ask(node, give)
