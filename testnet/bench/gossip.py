@@ -25,20 +25,18 @@ from nacl.signing import SigningKey
 from testnet.bench.figures import Figure, Report
 
 COST_MS_MAX = 3.5
-SIZES = (2, 8, 20, 50)
-AIMED_SIZES = (8, 20)
-STOCK_NODES_MAX = 20
-"""Beyond it the library fills a core even at a message a second."""
-
 DELIVERIES_PER_S = 40
 """(message, node) pairs a second, unless the rate is at a bound: some half of what the library can
 do on one core."""
 
 RATE_PER_S_MAX = 5.0
 RATE_PER_S_MIN = 1.0
-BURST_S = 5.0
+SPAN_S = 5.0
+"""Length of a burst, and of being idle."""
+
 TURNS = 4
-IDLE_S = 5.0
+LINKS = 6
+"""Connections of a host where not all are connected: all of them carry the mesh."""
 
 FLOOR_MESSAGES = 2_000
 _FRAME_BYTES = 1_200
@@ -73,11 +71,56 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
     """Median, and what 99 of 100 arrivals keep below; publisher and receiver share a processor."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What one kind of mesh cost."""
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A mesh to measure."""
+
+    kind: str
+    """`ours` or `stock`."""
 
     nodes: int
+    links: int
+    """Connections of each."""
+
+    rate_per_s: float
+    """Messages a second, of all together."""
+
+    is_aimed: bool = False
+
+    def __str__(self) -> str:
+        """Return the name it is shown under."""
+        return f"{self.kind}, {self.nodes} nodes, {self.links} link{'s' * (self.links > 1)} each"
+
+
+def _rate_per_s(nodes: int) -> float:
+    return max(RATE_PER_S_MIN, min(RATE_PER_S_MAX, DELIVERIES_PER_S / nodes))
+
+
+GROUPS = (
+    (Setup("ours", 2, 1, RATE_PER_S_MAX), Setup("stock", 2, 1, RATE_PER_S_MAX)),
+    (
+        Setup("ours", 8, LINKS, _rate_per_s(8), is_aimed=True),
+        Setup("stock", 8, LINKS, _rate_per_s(8)),
+    ),
+    (
+        Setup("ours", 20, LINKS, _rate_per_s(20), is_aimed=True),
+        Setup("stock", 20, LINKS, _rate_per_s(20)),
+        Setup("ours", 20, 19, RATE_PER_S_MAX, is_aimed=True),
+    ),
+    (Setup("ours", 50, LINKS, _rate_per_s(50)),),
+)
+"""What is measured in turns with what. At 50 nodes the library fills a core at a message a second."""
+
+GROUPS_QUICK = (
+    (Setup("ours", 2, 1, RATE_PER_S_MAX), Setup("stock", 2, 1, RATE_PER_S_MAX)),
+    (Setup("ours", 4, 3, RATE_PER_S_MAX, is_aimed=True),),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one mesh cost."""
+
     messages: int
     delivered: int
     expected: int
@@ -106,7 +149,7 @@ class Cost:
 class MeshProcess:
     """A mesh in a process of its own, and what it did so far."""
 
-    nodes: int
+    setup: Setup
     process: subprocess.Popen[str]
     bursts: list[Burst] = field(default_factory=list)
     idles: list[Burst] = field(default_factory=list)
@@ -118,6 +161,11 @@ class MeshProcess:
             self.process.stdin.flush()
         return msgspec.json.decode(self.line(), type=Burst)
 
+    def burst(self, span_s: float) -> Burst:
+        """Let it gossip for a while at its rate."""
+        rate = self.setup.rate_per_s
+        return self.order(Order(messages=max(1, round(rate * span_s)), rate_per_s=rate))
+
     def line(self) -> str:
         """Return the next line it prints.
 
@@ -126,24 +174,23 @@ class MeshProcess:
         """
         line = self.process.stdout.readline() if self.process.stdout is not None else ""
         if not line:
-            raise RuntimeError(f"a mesh of {self.nodes} ended")
+            raise RuntimeError(f"the mesh of {self.setup} ended")
         return line
 
     def cost(self) -> Cost:
         """Sum up what it did."""
         messages = sum(b.messages for b in self.bursts)
-        pairs = messages * self.nodes
+        pairs = messages * self.setup.nodes
         whole_s = sum(b.cpu_s for b in self.bursts)
         idle_share = sum(b.cpu_s for b in self.idles) / sum(b.took_s for b in self.idles)
         net_s = whole_s - idle_share * sum(b.took_s for b in self.bursts)
         return Cost(
-            nodes=self.nodes,
             messages=messages,
             delivered=sum(b.delivered for b in self.bursts),
             expected=sum(b.expected for b in self.bursts),
             cost_ms=round(1e3 * net_s / pairs, 3),
             whole_ms=round(1e3 * whole_s / pairs, 3),
-            idle_ms_per_s=round(1e3 * idle_share / self.nodes, 3),
+            idle_ms_per_s=round(1e3 * idle_share / self.setup.nodes, 3),
             copies=round(sum(b.copies for b in self.bursts) / pairs, 2),
             latency_ms_median=median(b.latencies_ms[0] for b in self.bursts),
             latency_ms_p99=max(b.latencies_ms[1] for b in self.bursts),
@@ -151,42 +198,41 @@ class MeshProcess:
 
 
 @contextmanager
-def open_mesh(kind: str, nodes: int) -> Iterator[MeshProcess]:
-    """Run a mesh for the time of the context.
-
-    Args:
-        kind: `ours` or `stock`.
-        nodes: How many hosts.
-    """
+def open_mesh(setup: Setup) -> Iterator[MeshProcess]:
+    """Run a mesh for the time of the context."""
+    size = (str(setup.nodes), str(setup.links))
     process = subprocess.Popen(
-        [sys.executable, "-m", "testnet.bench.mesh", kind, str(nodes)],
+        [sys.executable, "-m", "testnet.bench.mesh", setup.kind, *size],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
-        yield MeshProcess(nodes, process)
+        yield MeshProcess(setup, process)
     finally:
         process.kill()  # the library does not close what it opened; the system does
         process.communicate()
 
 
-def compare(nodes: int, *, turns: int, burst_s: float, idle_s: float) -> dict[str, Cost]:
-    """Measure our mesh and, up to `STOCK_NODES_MAX`, the library's, in turns."""
-    kinds = ("ours", "stock") if nodes <= STOCK_NODES_MAX else ("ours",)
-    rate = max(RATE_PER_S_MIN, min(RATE_PER_S_MAX, DELIVERIES_PER_S / nodes))
-    order = Order(messages=max(1, round(rate * burst_s)), rate_per_s=rate)
+def compare(setups: tuple[Setup, ...], *, turns: int, span_s: float) -> dict[Setup, Cost]:
+    """Measure meshes in turns: a burst of each, then each idle.
+
+    Args:
+        setups: The meshes; all live at once.
+        turns: How often.
+        span_s: Length of a burst, and of being idle.
+    """
     with ExitStack() as stack:
-        meshes = {kind: stack.enter_context(open_mesh(kind, nodes)) for kind in kinds}
-        for mesh in meshes.values():
+        meshes = [stack.enter_context(open_mesh(setup)) for setup in setups]
+        for mesh in meshes:
             mesh.line()
-            mesh.order(order)  # the first burst fills caches and finds the mesh still forming
+            mesh.burst(span_s)  # fills caches, and finds the mesh still forming
         for _ in range(turns):
-            for mesh in meshes.values():
-                mesh.bursts.append(mesh.order(order))
-            for mesh in meshes.values():
-                mesh.idles.append(mesh.order(Order(idle_s=idle_s)))
-        return {kind: mesh.cost() for kind, mesh in meshes.items()}
+            for mesh in meshes:
+                mesh.bursts.append(mesh.burst(span_s))
+            for mesh in meshes:
+                mesh.idles.append(mesh.order(Order(idle_s=span_s)))
+        return {mesh.setup: mesh.cost() for mesh in meshes}
 
 
 async def floor_ms(messages: int) -> float:
@@ -216,35 +262,35 @@ async def floor_ms(messages: int) -> float:
 
 
 def measure(*, is_quick: bool) -> Report:
-    """Compare the meshes of all sizes."""
-    turns, burst_s, idle_s = (1, 1.0, 0.5) if is_quick else (TURNS, BURST_S, IDLE_S)
-    sizes = (2, 4) if is_quick else SIZES
+    """Compare the meshes of all groups."""
+    turns, span_s, groups = (1, 0.5, GROUPS_QUICK) if is_quick else (TURNS, SPAN_S, GROUPS)
     least_ms = trio.run(floor_ms, FLOOR_MESSAGES)
-    costs = {n: compare(n, turns=turns, burst_s=burst_s, idle_s=idle_s) for n in sizes}
+    costs: dict[Setup, Cost] = {}
+    for group in groups:
+        costs |= compare(group, turns=turns, span_s=span_s)
     detail: dict[str, object] = {
-        str(n): {kind: asdict(cost) for kind, cost in pair.items()} for n, pair in costs.items()
+        str(s): {**asdict(cost), "rate_per_s": s.rate_per_s} for s, cost in costs.items()
     }
-    figures = [_figure(kind, c, least_ms) for pair in costs.values() for kind, c in pair.items()]
-    figures += [_idle_figure(kind, c) for pair in costs.values() for kind, c in pair.items()]
+    figures = [_figure(s, cost, least_ms) for s, cost in costs.items()]
+    figures += [_idle_figure(s, cost) for s, cost in costs.items() if s.is_aimed]
     return Report(figures=tuple(figures), detail={**detail, "floor_ms": round(least_ms, 3)})
 
 
-def _figure(kind: str, cost: Cost, least_ms: float) -> Figure:
+def _figure(setup: Setup, cost: Cost, least_ms: float) -> Figure:
     lost = "" if cost.is_whole else f", only {cost.delivered} of {cost.expected}"
-    is_aimed = kind == "ours" and cost.nodes in AIMED_SIZES
     return Figure(
-        name=f"gossip, a message and node of {cost.nodes}, {kind}{lost}",
+        name=f"gossip: {setup}{lost}",
         measured=cost.cost_ms,
         unit="ms",
-        aim=COST_MS_MAX if is_aimed else None,
+        aim=COST_MS_MAX if setup.is_aimed else None,
         limit=least_ms,
-        limit_is="one signed copy by socket",
+        limit_is="one signed copy",
     )
 
 
-def _idle_figure(kind: str, cost: Cost) -> Figure:
+def _idle_figure(setup: Setup, cost: Cost) -> Figure:
     return Figure(
-        name=f"gossip, an idle node of {cost.nodes}, {kind}",
+        name=f"gossip: {setup}, idle",
         measured=cost.idle_ms_per_s,
         unit="ms/s",
         limit_is="heartbeat, pings",

@@ -1,13 +1,13 @@
 """A mesh of gossiping hosts in this process: our edge, or the library as it comes.
 
-    python -m testnet.bench.mesh ours|stock NODES
+    python -m testnet.bench.mesh ours|stock NODES LINKS
 
 Once all are connected it prints `ready`, then answers each line of standard input with a line of
 JSON: `{"messages": 20, "rate_per_s": 4}` publishes that many and says what it took,
 `{"idle_s": 5}` says what doing nothing takes. It ends with its input.
 
-Both kinds use real loopback sockets, noise, yamux, the same degrees and a heartbeat a second. Hosts
-stand in a circle and each is connected with the `REACH` before and after it: up to 21 hosts, all. The library is told to leave out what would stop it:
+Both kinds use real loopback sockets, noise, yamux, the same degrees and a heartbeat a second. Each
+host is connected with `LINKS` others, near ones and far ones alike (`neighbours`). The library is told to leave out what would stop it:
 heartbeats that slow down by themselves, the limit of ten messages a second, and meshsub 1.2, whose
 IDONTWANT doubles what a small message costs it. Our edges speak 1.1 with each other as well.
 """
@@ -51,9 +51,6 @@ TOPIC = "/stkr/bench/batch/1"
 LISTEN = "/ip4/127.0.0.1/tcp/0"
 MESSAGE_BYTES = 1_000
 """Length of a payload: a batch of a MAINNET epoch has about as much."""
-
-REACH = 10
-"""To how many hosts on either side a host is connected; the degrees below are what it gossips to."""
 
 NODES_MAX = 60
 """A core has no time for more."""
@@ -108,10 +105,17 @@ class Arrivals:
         return self._reached
 
 
-def neighbours(index: int, nodes: int) -> list[int]:
-    """Return the hosts one is connected with, sorted."""
-    near = {(index + step) % nodes for step in range(-REACH, REACH + 1)}
-    return sorted(near - {index})
+def neighbours(index: int, nodes: int, links: int) -> list[int]:
+    """Return the hosts one is connected with, sorted: `links` of them, or one less.
+
+    Hosts stand in a circle. The steps to the neighbours grow evenly in their logarithm, so that a
+    message crosses a large circle in few hops.
+    """
+    half = nodes // 2
+    pairs = min(-(-links // 2), half)
+    steps = {round(half ** (i / max(1, pairs - 1))) for i in range(pairs)}
+    steps |= set(sorted(set(range(1, half + 1)) - steps)[: pairs - len(steps)])
+    return sorted({(index + s) % nodes for s in steps} | {(index - s) % nodes for s in steps})
 
 
 @contextmanager
@@ -142,7 +146,7 @@ class Ours:
 
 
 @asynccontextmanager
-async def open_ours(nodes: int, arrivals: Arrivals) -> AsyncIterator[Hosts]:
+async def open_ours(nodes: int, links: int, arrivals: Arrivals) -> AsyncIterator[Hosts]:
     """Open edges that know of each other; leave when all are connected."""
     async with AsyncExitStack() as stack:
         edges = []
@@ -152,7 +156,7 @@ async def open_ours(nodes: int, arrivals: Arrivals) -> AsyncIterator[Hosts]:
             )
             edge.join_topic(TOPIC, _judge(arrivals, i))
             edges.append(edge)
-        known = [neighbours(i, nodes) for i in range(nodes)]
+        known = [neighbours(i, nodes, links) for i in range(nodes)]
         for edge, near in zip(edges, known, strict=True):
             edge.set_addresses({edges[i].node: edges[i].addresses for i in near})
         with _in_time("connected"):
@@ -186,12 +190,12 @@ class Stock:
 
 
 @asynccontextmanager
-async def open_stock(nodes: int, arrivals: Arrivals) -> AsyncIterator[Hosts]:
+async def open_stock(nodes: int, links: int, arrivals: Arrivals) -> AsyncIterator[Hosts]:
     """Open hosts of the library, subscribed and connected."""
     async with trio.open_nursery() as nursery:
         pubsubs = [await nursery.start(_run_stock, i, arrivals) for i in range(nodes)]
         with _in_time("connected"):
-            await _connect_all(pubsubs)
+            await _connect_all(pubsubs, links)
         yield Stock(pubsubs)
         nursery.cancel_scope.cancel()
 
@@ -243,11 +247,11 @@ async def _read(subscription: ISubscriptionAPI, index: int, arrivals: Arrivals) 
         arrivals.arrived(index, (await subscription.get()).data)
 
 
-async def _connect_all(pubsubs: list[Pubsub]) -> None:
+async def _connect_all(pubsubs: list[Pubsub], links: int) -> None:
     """Let each host dial those after it, one host after the other."""
     for i, pubsub in enumerate(pubsubs):
         async with trio.open_nursery() as nursery:
-            for other in neighbours(i, len(pubsubs)):
+            for other in neighbours(i, len(pubsubs), links):
                 if other > i:
                     host = pubsubs[other].host
                     info = PeerInfo(host.get_id(), host.get_transport_addrs())
@@ -306,10 +310,10 @@ def _payload(salt: int, number: int) -> bytes:
     return hashlib.shake_256(f"{salt} {number}".encode()).digest(MESSAGE_BYTES)
 
 
-async def serve(kind: str, nodes: int) -> None:
+async def serve(kind: str, nodes: int, links: int) -> None:
     """Open the hosts, then follow the orders on standard input."""
     arrivals = Arrivals()
-    async with OPENERS[kind](nodes, arrivals) as hosts:
+    async with OPENERS[kind](nodes, links, arrivals) as hosts:
         await trio.sleep(SETTLE_S)
         _say(b'"ready"')
         salt = 0
@@ -328,7 +332,7 @@ def _say(line: bytes) -> None:
     sys.stdout.flush()
 
 
-def main(kind: str, nodes: str) -> None:
+def main(kind: str, nodes: str, links: str) -> None:
     """Serve a mesh from the command line.
 
     Raises:
@@ -337,7 +341,7 @@ def main(kind: str, nodes: str) -> None:
     if not 1 < int(nodes) <= NODES_MAX:
         raise ValueError(f"from 2 to {NODES_MAX} nodes, got {nodes}")
     logging.getLogger("libp2p").setLevel(logging.CRITICAL)
-    trio.run(serve, kind, int(nodes))
+    trio.run(serve, kind, int(nodes), int(links))
 
 
 if __name__ == "__main__":

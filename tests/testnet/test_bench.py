@@ -15,6 +15,7 @@ from testnet.__main__ import main
 from testnet.bench import cli, figures, gossip, process
 from testnet.bench.figures import Figure, Report, Sense, table
 from testnet.bench.gas import data_gas, floor_gas
+from testnet.bench.mesh import neighbours
 from testnet.bench.suite import MODULES, BenchFailed, measure
 
 ROOT = Path(__file__).parents[2]
@@ -24,9 +25,9 @@ FIGURES = {
     "gas": ["anchor", "check of a quicknet round", "proof of a score"],
     "start": ["stkrp2p --help", "stkrp2p status"],
     "gossip": [
-        "gossip, a message and node of 2, ours",
-        "gossip, a message and node of 4, stock",
-        "gossip, an idle node of 4, ours",
+        "gossip: ours, 2 nodes, 1 link each",
+        "gossip: stock, 2 nodes, 1 link each",
+        "gossip: ours, 4 nodes, 3 links each, idle",
     ],
     "node": ["idle full node", "idle light node", "full node in a mesh", "full node, resident"],
     "testnet": ["testnet up"],
@@ -166,7 +167,7 @@ def test_the_least_gas_of_a_transaction_follows_the_schedule():
 def test_a_messages_cost_leaves_out_idle_and_a_lost_one_is_told():
     whole = gossip.Burst(cpu_s=1.0, took_s=5.0, messages=10, delivered=70, expected=70)
     torn = gossip.Burst(cpu_s=1.0, took_s=5.0, messages=10, delivered=69, expected=70)
-    with gossip.open_mesh("ours", 2) as mesh:
+    with gossip.open_mesh(gossip.Setup("ours", 2, 1, 5.0)) as mesh:
         mesh.bursts += [whole, torn]
         mesh.idles.append(gossip.Burst(cpu_s=0.1, took_s=2.0))
         cost = mesh.cost()
@@ -174,6 +175,17 @@ def test_a_messages_cost_leaves_out_idle_and_a_lost_one_is_told():
     assert cost.idle_ms_per_s == 25.0
     assert cost.whole_ms == 1e3 * 2.0 / (20 * 2)
     assert cost.cost_ms == 1e3 * (2.0 - 10 * 0.05) / (20 * 2)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "links"), [(2, 1), (3, 2), (4, 3), (8, 6), (20, 6), (20, 19), (50, 6)]
+)
+def test_every_host_of_a_mesh_has_its_links_and_each_link_two_ends(nodes, links):
+    near = [neighbours(i, nodes, links) for i in range(nodes)]
+    for i in range(nodes):
+        assert i not in near[i]
+        assert len(set(near[i])) in {links, links - 1}
+        assert all(i in near[j] for j in near[i])
 
 
 async def test_the_floor_of_a_copy_is_measured_through_a_real_socket():
