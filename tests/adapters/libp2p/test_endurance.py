@@ -179,7 +179,10 @@ async def test_streams_of_rubbish_end_that_stream_only(lab):
 
 
 async def test_control_words_of_invented_topics_and_ids_are_not_kept(lab):
-    edge = await lab.edge("edge", ids_per_heartbeat_max=100, grafts_per_heartbeat_max=10)
+    # One long heartbeat: what is counted within it must not depend on when it ends.
+    edge = await lab.edge(
+        "edge", ids_per_heartbeat_max=100, grafts_per_heartbeat_max=10, heartbeat_s=60.0
+    )
     edge.join_topic("t", Inbox(Judgement.REJECT))
     peer = ID(peer_id_bytes(edge.node))
     pb = attacks.rpc_pb2
