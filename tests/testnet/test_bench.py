@@ -29,7 +29,12 @@ FIGURES = {
         "gossip: stock, 2 nodes, 1 link each",
         "gossip: ours, 4 nodes, 3 links each, idle",
     ],
-    "node": ["idle full node", "idle light node", "full node in a mesh", "full node, resident"],
+    "node": [
+        "idle full node",
+        "idle light node",
+        "full node among 4 and 1 light",
+        "full node, resident",
+    ],
     "testnet": ["testnet up"],
 }
 """Beginnings of figures each benchmark must have."""
