@@ -16,13 +16,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
-from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 import httpx
 import trio
 
+from stkrp2p.adapters import libraries
 from stkrp2p.adapters.chain import Web3Chain
 from stkrp2p.adapters.clock import SystemClock
 from stkrp2p.adapters.deploy import ANKR, Deployed, Plan as DeployPlan, deploy
@@ -413,8 +412,7 @@ class _Build:
         """Import all that takes long before round 1 is fixed: a busy machine is then in time too."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.to_thread.run_sync, self.spawner.await_ready)
-            nursery.start_soon(trio.to_thread.run_sync, partial(import_module, "eth_account"))
-            nursery.start_soon(trio.to_thread.run_sync, partial(import_module, "web3"))
+            nursery.start_soon(libraries.load_in_thread)
 
     def _beacon(self, public_key: bytes) -> Beacon:
         start_s = SystemClock().unix_ms() // 1000 + 1 + self.plan.start_lead_s

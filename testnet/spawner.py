@@ -26,14 +26,14 @@ _CLONE_NEWNET = 0x40000000  # <sched.h>
 
 def preload() -> None:
     """Import what a node needs, so that children find it in memory."""
-    import eth_account  # noqa: F401, PLC0415
     import libp2p  # noqa: F401, PLC0415
-    import web3  # noqa: F401, PLC0415
 
     import stkrp2p.adapters.libp2p.edge  # noqa: PLC0415
     import stkrp2p.cli.run  # noqa: PLC0415
     import stkrp2p.node  # noqa: F401, PLC0415
+    from stkrp2p.adapters import libraries  # noqa: PLC0415
 
+    libraries.load()
     gc.freeze()  # what was imported is never collected, so its pages stay shared
 
 

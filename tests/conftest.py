@@ -5,6 +5,7 @@ desk. Under `ci` the examples are the same in every run, so a red run is red aga
 """
 
 import os
+import sys
 
 from hypothesis import HealthCheck, settings
 
@@ -18,5 +19,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("nightly", max_examples=5_000, deadline=None, print_blob=True)
+
+
+def pytest_collection_finish() -> None:
+    """Undo what importing py_ecc (through web3 in test modules) does to the whole process.
+
+    It raises the recursion limit so far that deep nesting ends the process instead of raising.
+    """
+    sys.setrecursionlimit(1_000)
+
 
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))

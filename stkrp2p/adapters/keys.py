@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from stkrp2p.adapters import libraries
 from stkrp2p.core import bls
 from stkrp2p.core.crypto import SECRET_BYTES, node_id_of
 from stkrp2p.core.types import NodeId, Operator
@@ -279,6 +280,7 @@ def _account(secret: bytes, path: Path) -> AccountKey:
 
 def _accounts() -> Account:
     # Takes half a second to import, and most commands need no account.
+    libraries.load("eth_account")
     from eth_account import Account as Accounts  # noqa: PLC0415
 
     return Accounts()

@@ -52,7 +52,7 @@ def measure(*, is_quick: bool) -> Report:
     row = core.assignment_row(row_members)
     figures = (
         Figure(
-            name=f"judge + join, roster of {members:,}, against bare checks",
+            name=f"judge + join of {members:,}, against bare checks",
             measured=judged.ratio,
             sense=Sense.AT_LEAST,
             aim=RATIO_MIN,
@@ -71,7 +71,7 @@ def measure(*, is_quick: bool) -> Report:
             name=f"fold of an epoch of {members:,}, against its checks",
             measured=folded.share,
             aim=FOLD_SHARE_MAX,
-            limit_is=f"of {folded.verify_s:.2f} s",
+            limit_is=f"of {folded.verify_s:.2f} s of checks",
         ),
         Figure(
             name=f"sync beyond the {MISSING} batches missing of {members:,}",
@@ -79,7 +79,7 @@ def measure(*, is_quick: bool) -> Report:
             unit="B",
             aim=SYNC_BYTES_MAX,
             limit=-(-members // _BYTE_BITS),
-            limit_is="a bit for each member",
+            limit_is="a bit a member",
         ),
         Figure(
             name=f"draw of one round among {members:,}",

@@ -84,7 +84,7 @@ def measure(*, is_quick: bool) -> Report:
         unit="s",
         aim=ANCHOR_S_MAX,
         limit=wait_s,
-        limit_is=f"an epoch and settling ({wait_s:.0f} s)",
+        limit_is=f"its {wait_s:.0f} s of rounds",
     )
     held: object = json.loads(printed).get("held")
     return Report(figures=(figure,), detail={**moments, "size": " ".join(size), "held": held})

@@ -519,7 +519,7 @@ async def test_an_operator_sees_what_it_has(net: Net) -> None:
 def test_the_libraries_leave_the_recursion_limit_alone() -> None:
     """They raise it to 100,000: a nested answer then overflows the stack and ends the process."""
     code = (
-        "import json, sys; from stkrp2p.adapters.chain import libraries; libraries.load(); "
+        "import json, sys; from stkrp2p.adapters import libraries; libraries.load(); "
         "assert 'py_ecc' in sys.modules; sys.exit(sys.getrecursionlimit() != 1000)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,6 +5,8 @@ import json
 import os
 import pickle
 import resource
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -264,3 +266,13 @@ def test_secrets_are_compared_by_value() -> None:
     assert Secret(SEED) == Secret(SEED)
     assert Secret(SEED) != Secret(bytes(32))
     assert Secret(SEED) != SEED
+
+
+def test_reading_an_account_leaves_the_recursion_limit_as_it_was(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from stkrp2p.adapters.keys import create_account_key;"
+        "create_account_key(Path(sys.argv[1])); assert 'eth_account' in sys.modules;"
+        "sys.exit(sys.getrecursionlimit() != 1000)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "account.key")]
+    assert subprocess.run(command, check=False).returncode == 0

@@ -18,7 +18,7 @@ import httpx
 import msgspec
 import trio
 
-from stkrp2p.adapters.chain.libraries import load_in_thread
+from stkrp2p.adapters.libraries import load_in_thread
 from stkrp2p.ports import ChainState, ChainUnavailable
 
 if TYPE_CHECKING:

@@ -23,7 +23,6 @@ from stkrp2p.adapters.chain.endpoint import (
     unhex,
 )
 from stkrp2p.adapters.chain.follower import Follower, latest_block
-from stkrp2p.adapters.chain.libraries import load_in_thread
 from stkrp2p.adapters.chain.wallet import (
     BUMP_BLOCKS,
     FEE_WEI_MAX,
@@ -35,6 +34,7 @@ from stkrp2p.adapters.chain.wallet import (
     Wallet,
     read_int,
 )
+from stkrp2p.adapters.libraries import load_in_thread
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.network import Genesis

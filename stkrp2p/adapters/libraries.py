@@ -16,10 +16,14 @@ RECURSION_MAX = 1_000
 """Python's own default."""
 
 
-def load() -> None:
-    """Import the libraries; quick when they are imported. Blocks the calling thread."""
-    import_module("web3")
-    import_module("eth_account")
+def load(*names: str) -> None:
+    """Import the libraries; quick when they are imported. Blocks the calling thread.
+
+    Args:
+        names: Which of them; both if none is named.
+    """
+    for name in names or ("web3", "eth_account"):
+        import_module(name)
     if sys.getrecursionlimit() > RECURSION_MAX:
         sys.setrecursionlimit(RECURSION_MAX)
 
