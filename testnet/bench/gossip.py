@@ -99,8 +99,8 @@ def _rate_per_s(nodes: int) -> float:
 GROUPS = (
     (Setup("ours", 2, 1, RATE_PER_S_MAX), Setup("stock", 2, 1, RATE_PER_S_MAX)),
     (
-        Setup("ours", 8, LINKS, _rate_per_s(8), is_aimed=True),
-        Setup("stock", 8, LINKS, _rate_per_s(8)),
+        Setup("ours", 8, LINKS - 1, _rate_per_s(8), is_aimed=True),
+        Setup("stock", 8, LINKS - 1, _rate_per_s(8)),
     ),
     (
         Setup("ours", 20, LINKS, _rate_per_s(20), is_aimed=True),
