@@ -13,7 +13,7 @@ from testnet.plan import Plan, Role
 from testnet.verdict import Finding, judge_run
 from testnet.watch import watch
 
-SETTLE_S = 3.0
+SETTLE_S = 4.0
 """After the last epoch is folded by the council: time for the other nodes to do the same."""
 
 

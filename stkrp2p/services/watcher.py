@@ -22,6 +22,9 @@ from stkrp2p.services.sync import SyncClient
 
 log = structlog.get_logger()
 
+POLL_ROUNDS = 2
+"""Rounds from one look at the chain to the next: looking is most of what an idle node does."""
+
 POLL_MS_MAX = 12_000
 """Longest time between two looks at the chain: one slot of Ethereum."""
 
@@ -179,7 +182,7 @@ class Watcher:
 
 
 async def run_watcher(watcher: Watcher) -> None:
-    """Look at the chain every round (at most every slot), and fold, until cancelled.
+    """Look at the chain every `POLL_ROUNDS` (at least every slot), and fold, until cancelled.
 
     Peers are looked for before the first look: the store may know the registry, and a chain that is
     down must not keep us alone.
@@ -195,4 +198,4 @@ async def run_watcher(watcher: Watcher) -> None:
         await watcher.fold_anchored()
         await ledger.forget(watcher.current)
         await ledger.rosters.prepare(watcher.current)
-        await trio.sleep(min(beacon.period_ms, POLL_MS_MAX) / 1000)
+        await trio.sleep(min(POLL_ROUNDS * beacon.period_ms, POLL_MS_MAX) / 1000)

@@ -63,6 +63,9 @@ class Edge:
         self._dial_limit = trio.Semaphore(limits.dials_max)
         self._since_s: dict[NodeId, float] = {}
         self._used_s: dict[NodeId, float] = {}
+        self._closing: set[NodeId] = set()
+        """Peers whose connection is being closed, until it is gone."""
+
         self._stack: Stack | None = None
         self._asker: Asker | None = None
         self._nursery: trio.Nursery | None = None
@@ -298,6 +301,7 @@ class Edge:
             self._book.reached(node, address=None)
         elif self._since_s.pop(node, None) is not None:
             self._used_s.pop(node, None)
+            self._closing.discard(node)
             self._book.lost(node, now_s=now_s)
         self._wake.set()
 
@@ -319,20 +323,22 @@ class Edge:
 
     def _close_idle(self, stack: Stack, nursery: trio.Nursery) -> None:
         """Close the longest unused connections we dialled, beyond those we keep up anyway."""
-        excess = len(self._since_s) - self._limits.peers_kept_max
+        excess = len(self._since_s) - len(self._closing) - self._limits.peers_kept_max
         if excess <= 0:
             return
         meshed = {peer for mesh in stack.gossip.mesh.values() for peer in mesh}
         unused = sorted(
             (self._used_s.get(node, since_s), node)
             for node, since_s in self._since_s.items()
-            if _peer(node) not in meshed
+            if node not in self._closing
+            and _peer(node) not in meshed
             and not any(is_inbound(conn) for conn in stack.swarm.get_connections(_peer(node)))
         )
         idle_since_s = trio.current_time() - self._limits.idle_s
         for used_s, node in unused[:excess]:
             if used_s < idle_since_s:
                 self._counters["connections_closed_idle"] += 1
+                self._closing.add(node)
                 nursery.start_soon(stack.swarm.drop, _peer(node))
 
     async def _keep_connected(self, stack: Stack, nursery: trio.Nursery) -> None:
@@ -421,6 +427,7 @@ class Edge:
         finally:
             self._stack = self._asker = self._nursery = None
             self._since_s.clear()
+            self._closing.clear()
             self._used_s.clear()
             self._dials.clear()
 
