@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
+from stkrp2p.core.anchor import VOID_PARTS
+
 NODES_MIN = 4
 """Fewer full nodes cannot give every target its three auditors of other operators."""
 
 NODES_MAX = 40
 """A process takes some 100 MB and a second of CPU to start."""
-
-VOID_PARTS = 3
-"""An epoch with more than one in three observations down is void: nobody's score would move."""
 
 
 class Role(StrEnum):

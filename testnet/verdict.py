@@ -15,6 +15,7 @@ from stkrp2p.adapters.store import SqliteStore, StoreError
 from stkrp2p.core.anchor import Header, differences
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, NodeId, Outcome
+from stkrp2p.core.verdict import Verdict
 from stkrp2p.services.history import NotReplayable, Replay, replay
 from testnet.cluster import Cluster, Member
 from testnet.plan import HONEST, Role
@@ -170,7 +171,7 @@ def _explained(done: Replay, victim: Member) -> Finding:
         batch = done.past.included.get(auditor)
         rows = [] if batch is None else [r for r in batch.body.rows if r.target == target]
         witnesses += sum(row.outcomes.count(Outcome.UNREACHABLE) for row in rows)
-    lost = done.closed.verdicts[target].count(2)
+    lost = done.closed.verdicts[target].count(Verdict.DOWN)
     return Finding(
         promise=f"{victim.entry.name}'s fall is explained by what its auditors signed",
         held=lost > 0 and witnesses >= lost,

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from stkrp2p.adapters.clock import SystemClock
 from stkrp2p.api.control_client import ControlError, ask
+from stkrp2p.core.score import State
 from stkrp2p.core.types import Epoch
 from testnet.cluster import Cluster, Member
 from testnet.manifest import is_alive
@@ -22,8 +23,6 @@ from testnet.verdict import percent
 
 ASK_S_MAX = 1.0
 """Time a node has to say how it does."""
-
-STATES = ("vetting", "active", "probation", "suspended")
 
 Status = Mapping[str, object]
 
@@ -79,7 +78,7 @@ def _row(member: Member, status: Status | None) -> list[str]:
         str(said.get("last_folded_epoch", "")),
         "" if score is None or is_light else percent(cast("int", uptime)),
         "" if score is None or is_light else percent(cast("int", reliability)),
-        "" if score is None else STATES[cast("int", state)],
+        "" if score is None else State(cast("int", state)).name.lower(),
     ]
 
 
