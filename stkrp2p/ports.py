@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from stkrp2p.core.anchor import Header, Proposal
 from stkrp2p.core.batch import Batch
@@ -193,6 +193,10 @@ class Chain(Protocol):
     async def registry(self) -> RegistrySnapshot:
         """Return the registry as of the last finalised block."""
 
+    @property
+    def voids(self) -> int:
+        """How often the contract had voided an anchor, as of the last `anchors`."""
+
     async def anchors(self, first: Epoch) -> tuple[AnchorRecord, ...]:
         """Return the anchored epochs from `first` on, in order, at most `ANCHORS_MAX`."""
 
@@ -231,6 +235,9 @@ class StoredEpoch:
     proposal: Proposal | None
     signature: bytes | None
     """The council's, once we have seen it."""
+
+    voids: int = 0
+    """How often the contract had voided an anchor when the council signed."""
 
     is_anchored: bool
 
@@ -344,3 +351,131 @@ class Examiner(Protocol):
             report: What the target answered.
             now_ms: Wall clock, for "a head no older than …".
         """
+
+
+class Phase(StrEnum):
+    """How far a session on the council's bulletin board has come, by the newest block's time."""
+
+    DEAL = auto()
+    """Dealers post the hashes of their deals."""
+
+    RESPOND = auto()
+    """Receivers say which dealers they complain about."""
+
+    JUSTIFY = auto()
+    """Dealers reveal the shares complained about; left out if there are none to reveal."""
+
+    CONFIRM = auto()
+    """Receivers name the group they come to."""
+
+    CONFIRMED = auto()
+    """A threshold of the receivers came to the same group: they are the council now."""
+
+    FAILED = auto()
+    """Too few deals, or too few confirmations of one group, in time."""
+
+    SUPERSEDED = auto()
+    """The council opened another session meanwhile."""
+
+
+class Governor(NamedTuple):
+    """One seat in a list of the council; its place in the list is the governor's index."""
+
+    account: bytes
+    """Ethereum address that posts for it, 20 bytes."""
+
+    node: NodeId
+
+
+class Justification(NamedTuple):
+    """A share that its dealer revealed, because the receiver complained."""
+
+    dealer: int
+    receiver: int
+    """Places in the lists of dealers and receivers."""
+
+    shares: bytes
+    """32 bytes a purpose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardSession:
+    """One session, as the newest block has it; a reorganisation may take the last posts back."""
+
+    number: int
+    """Counted from 1."""
+
+    is_reshare: bool
+    """Whether the sitting council deals its key anew; else the key is a fresh one."""
+
+    phase: Phase
+    phase_ends_ms: UnixMs | None
+    """When the phase ends at the latest; `None` if the session is over."""
+
+    opened_ms: UnixMs
+    dealers: tuple[Governor, ...]
+    receivers: tuple[Governor, ...]
+    dealers_threshold: int
+    receivers_threshold: int
+    deals: tuple[bytes | None, ...]
+    """Hash of each dealer's deal, `None` if it posted none."""
+
+    complaints: tuple[int | None, ...]
+    """Each receiver's complaints, bit i against dealer i; `None` if it did not respond."""
+
+    justifications: tuple[Justification, ...]
+    """In the order they were posted."""
+
+    confirmations: tuple[bytes | None, ...]
+    """The group's hash that each receiver named, `None` if it named none."""
+
+    group_hash: bytes | None
+    """The group that was confirmed."""
+
+    starts_ms: UnixMs | None
+    """Rounds due from then on take the new shares; `None` unless confirmed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SittingCouncil:
+    """Who governs now, as the newest block has it."""
+
+    session: int
+    """The session that seated it; 0 is the council as deployed, which has no key yet."""
+
+    governors: tuple[Governor, ...]
+    group_hash: bytes | None
+    """`None` if there is no key yet."""
+
+    starts_ms: UnixMs | None
+    """Rounds due from then on take its shares; `None` if there is no key yet."""
+
+
+class Board(Protocol):
+    """The council's bulletin board: what governors tell each other on chain to make their keys.
+
+    Every method may raise `ChainUnavailable` (or its `Rejected`, which names the board's rule) and
+    nothing else. Posts return once they are in a block. Each may be repeated: what stands on the
+    board, or waits in the pool, is not posted again.
+    """
+
+    async def account(self) -> bytes:
+        """Return the address we post from, 20 bytes."""
+
+    async def session(self) -> BoardSession | None:
+        """Return the latest session; `None` before the first."""
+
+    async def sitting(self) -> SittingCouncil: ...
+
+    async def support(self, governors: Sequence[Governor]) -> None:
+        """Ask for the next session, with these as receivers; a threshold of those who sit open it."""
+
+    async def post_deal(self, session: int, deal_hash: bytes) -> None: ...
+
+    async def respond(self, session: int, complaints: int) -> None:
+        """Say that we hold our shares of all deals but those whose bits are set in `complaints`."""
+
+    async def justify(self, session: int, receiver: int, shares: bytes) -> None:
+        """Reveal the shares we dealt to a receiver that complained, 32 bytes a purpose."""
+
+    async def confirm(self, session: int, group_hash: bytes) -> None: ...

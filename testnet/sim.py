@@ -174,6 +174,9 @@ class SimChain:
 
     finality_epochs: int = 2
 
+    voids: int = 0
+    """How often an anchor was voided."""
+
     def anchor(self, header: Header) -> None:
         """Take the next epoch's header."""
         if header.epoch == len(self.headers):
@@ -219,6 +222,10 @@ class SimChainPort:
             registrations=tuple(self.chain.registrations), block=now // 1000, block_ms=now
         )
 
+    @property
+    def voids(self) -> int:
+        return self.chain.voids
+
     async def anchors(self, first: Epoch) -> tuple[AnchorRecord, ...]:
         await self._call()
         return tuple(
@@ -230,7 +237,7 @@ class SimChainPort:
 
     async def submit_anchor(self, header: Header, signature: bytes) -> None:
         await self._call()
-        message = anchor_message(self.chain.genesis, header)
+        message = anchor_message(self.chain.genesis, header, self.chain.voids)
         key = self.chain.genesis.council_key
         if not bls.is_signed_by(key, message, signature, bls.ANCHOR_DST):
             raise ChainUnavailable("BadCouncilSignature")
@@ -607,6 +614,7 @@ class SimNetwork:
             chain_id=31337,
             registry=bytes(20),
             anchor=bytes(20),
+            council=bytes(20),
             council_key=bls.public_key_of(self.council_secret),
         )
         self.chain = SimChain(self.genesis)

@@ -400,20 +400,23 @@ custom = st.builds(
 printable = st.text(
     alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=64
 ).filter(lambda name: name != "example")
+beacons = st.builds(
+    Beacon,
+    public_key=st.binary(min_size=96, max_size=96),
+    genesis_ms=uint.map(UnixMs),
+    period_ms=st.integers(1, INTEGER_MAX),
+)
 genesises = st.builds(
     Genesis,
     name=printable,
     params=custom,
-    beacon=st.builds(
-        Beacon,
-        public_key=st.binary(min_size=96, max_size=96),
-        genesis_ms=uint.map(UnixMs),
-        period_ms=st.integers(1, INTEGER_MAX),
-    ),
+    beacon=beacons,
+    mixed=st.none() | beacons,
     first_round=st.integers(1, INTEGER_MAX).map(Round),
     chain_id=st.integers(1, INTEGER_MAX),
     registry=st.binary(min_size=20, max_size=20),
     anchor=st.binary(min_size=20, max_size=20),
+    council=st.binary(min_size=20, max_size=20),
     council_key=st.binary(min_size=96, max_size=96),
 )
 
@@ -437,6 +440,7 @@ GENESIS = Genesis(
     chain_id=31337,
     registry=bytes(20),
     anchor=bytes(20),
+    council=bytes(20),
     council_key=KEY,
 )
 

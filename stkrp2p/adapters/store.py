@@ -50,7 +50,7 @@ from stkrp2p.ports import NoSpace, Observation, RegistrySnapshot, StoredEpoch
 
 FILE_NAME = "store.sqlite"
 LOCK_NAME = "store.lock"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 FIRST_BATCHES_MAX = 6
 """Batches of one auditor and epoch kept for having come first: an anchor may include one of them.
@@ -169,6 +169,7 @@ class _RegistryRow(Message, frozen=True):
 class _EpochRow(Message, frozen=True):
     header: Header
     proposal: Proposal | None
+    voids: Uint
     signature: Bytes48 | None
 
 
@@ -604,6 +605,7 @@ def _epoch(connection: sqlite3.Connection, epoch: Epoch) -> StoredEpoch | None:
     return StoredEpoch(
         header=row.header,
         proposal=row.proposal,
+        voids=row.voids,
         signature=row.signature,
         is_anchored=bool(is_anchored),
     )
@@ -749,7 +751,12 @@ class SqliteStore(StoreReader):
         """Keep an epoch's roots and score table; replaces both."""
         number = epoch.header.epoch
         is_anchored = int(epoch.is_anchored)
-        row = _EpochRow(header=epoch.header, proposal=epoch.proposal, signature=epoch.signature)
+        row = _EpochRow(
+            header=epoch.header,
+            proposal=epoch.proposal,
+            voids=epoch.voids,
+            signature=epoch.signature,
+        )
         value = _sealed(encode(row), "epoch", number, is_anchored)
         table = [
             (number, place, s.node, _sealed(encode(s), "score", number, place, s.node))

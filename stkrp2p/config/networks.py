@@ -60,14 +60,22 @@ class _ChainTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chain_id: Annotated[int, msgspec.Meta(ge=1, le=INTEGER_MAX)]
     registry: str
     anchor: str
+    council: str
     council_key: str
     deploy_block: Whole = 0
+
+
+class _MixedTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    public_key: str
+    genesis_ms: Whole
+    period_ms: Annotated[int, msgspec.Meta(ge=1, le=INTEGER_MAX)]
 
 
 class _NetworkTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+$")]
     beacon: _BeaconTable
     chain: _ChainTable
+    mixed: _MixedTable | None = None
     preset: str = ""
     params: dict[str, Whole] = {}
     peers: Annotated[tuple[Line, ...], msgspec.Meta(max_length=PEERS_MAX)] = ()
@@ -97,6 +105,7 @@ def read_network(path_or_name: str | Path) -> NetworkFile:
         ("", table, shape.__struct_fields__),
         ("beacon.", table.get("beacon"), _BeaconTable.__struct_fields__),
         ("chain.", table.get("chain"), _ChainTable.__struct_fields__),
+        ("mixed.", table.get("mixed"), _MixedTable.__struct_fields__),
         ("params.", table.get("params"), _PARAM_NAMES),
     ):
         for key in part if isinstance(part, dict) else ():
@@ -123,25 +132,30 @@ def _refuse_template(table: Mapping[str, object], path: Path) -> None:
 
 
 def _network_of(table: _NetworkTable) -> NetworkFile:
-    beacon = Beacon(
-        public_key=_unhex("beacon.public_key", table.beacon.public_key, 96),
-        genesis_ms=UnixMs(table.beacon.genesis_ms),
-        period_ms=table.beacon.period_ms,
-    )
     genesis = Genesis(
         name=table.name,
         params=_params_of(table),
-        beacon=beacon,
+        beacon=_beacon_of("beacon", table.beacon),
+        mixed=None if table.mixed is None else _beacon_of("mixed", table.mixed),
         first_round=Round(table.beacon.first_round),
         chain_id=table.chain.chain_id,
         registry=_unhex("chain.registry", table.chain.registry, 20),
         anchor=_unhex("chain.anchor", table.chain.anchor, 20),
+        council=_unhex("chain.council", table.chain.council, 20),
         council_key=_unhex("chain.council_key", table.chain.council_key, 96),
     )
     for peer in table.peers:
         if fault_of_peer(peer):
             raise ValueError(f"peers: {fault_of_peer(peer)}")
     return NetworkFile(genesis, table.peers, table.chain.deploy_block)
+
+
+def _beacon_of(name: str, table: _BeaconTable | _MixedTable) -> Beacon:
+    return Beacon(
+        public_key=_unhex(f"{name}.public_key", table.public_key, 96),
+        genesis_ms=UnixMs(table.genesis_ms),
+        period_ms=table.period_ms,
+    )
 
 
 def _params_of(table: _NetworkTable) -> Params:
@@ -209,20 +223,27 @@ def dump_network(genesis: Genesis, peers: Sequence[str] = (), *, deploy_block: i
     if not preset:
         lines += ["", "[params]"]
         lines += [f"{name} = {value}" for name, value in asdict(genesis.params).items()]
-    beacon, chain = genesis.beacon, genesis
+    chain = genesis
+    lines += ["", "[beacon]", *_beacon_lines(genesis.beacon)]
+    lines += [f"first_round = {genesis.first_round}"]
+    if genesis.mixed is not None:
+        lines += ["", "[mixed]", *_beacon_lines(genesis.mixed)]
     lines += [
-        "",
-        "[beacon]",
-        f"public_key = {toml_value(beacon.public_key.hex())}",
-        f"genesis_ms = {beacon.genesis_ms}",
-        f"period_ms = {beacon.period_ms}",
-        f"first_round = {genesis.first_round}",
         "",
         "[chain]",
         f"chain_id = {chain.chain_id}",
         f"registry = {toml_value('0x' + chain.registry.hex())}",
         f"anchor = {toml_value('0x' + chain.anchor.hex())}",
+        f"council = {toml_value('0x' + chain.council.hex())}",
         f"deploy_block = {deploy_block}",
         f"council_key = {toml_value(chain.council_key.hex())}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _beacon_lines(beacon: Beacon) -> list[str]:
+    return [
+        f"public_key = {toml_value(beacon.public_key.hex())}",
+        f"genesis_ms = {beacon.genesis_ms}",
+        f"period_ms = {beacon.period_ms}",
+    ]

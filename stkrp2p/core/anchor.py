@@ -25,11 +25,14 @@ from stkrp2p.core.types import Digest, NodeId, Outcome, Ppm, ProtocolError
 from stkrp2p.core.verdict import Verdict, add_votes, decide
 from stkrp2p.core.wire import Bytes32, Bytes48, Message, Uint, encode
 
-ANCHOR_TAG = b"stkr/anchor/1"
+ANCHOR_TAG = b"stkr/anchor/2"
 VERSION = 1
 
 VOID_PARTS = 3
 """An epoch is void when more than one in this many decided observations are down."""
+
+DECIDED_PARTS = 2
+"""An epoch is void when fewer than one in this many of its observations are decided."""
 
 
 _NOT_PROBED = bytes([Outcome.NOT_PROBED])
@@ -74,6 +77,10 @@ class SealedAnchor(Message, frozen=True):
 
     header: Header
     proposal: Proposal
+    voids: Uint
+    """How often the contract had voided an anchor when the council signed: a signature from before
+    is worth nothing after, so what was overturned is never anchored again."""
+
     signature: Bytes48
 
 
@@ -175,10 +182,14 @@ def observed(view: EpochView, included: Mapping[NodeId, Batch]) -> Observed:
 
 
 def is_void(verdicts: Mapping[NodeId, bytes]) -> bool:
-    """Tell whether so much was down that our own outage is likelier than theirs."""
+    """Tell whether so much was down, or unseen, that our own outage is likelier than theirs.
+
+    Unseen is most of an epoch whose beacon stalled: nobody was asked, so it must cost nobody.
+    """
     observations = b"".join(verdicts.values())
     decided = len(observations) - observations.count(Verdict.UNDECIDED)
-    return VOID_PARTS * observations.count(Verdict.DOWN) > decided
+    is_down = VOID_PARTS * observations.count(Verdict.DOWN) > decided
+    return is_down or DECIDED_PARTS * decided < len(observations)
 
 
 def sightings(
@@ -281,18 +292,18 @@ def by_member(scores: Sequence[Score]) -> dict[tuple[NodeId, int], Score]:
     return {(NodeId(s.node), s.nonce): s for s in scores}
 
 
-def anchor_message(genesis: Genesis, header: Header) -> Digest:
-    """Return what the council signs: tag, chain, contract and header hash, Keccak-256."""
+def anchor_message(genesis: Genesis, header: Header, voids: int) -> Digest:
+    """Return what the council signs: tag, chain, contract, voids and header hash, Keccak-256."""
     tag = ANCHOR_TAG.ljust(32, b"\0")
     contract = int.from_bytes(genesis.anchor, "big")
-    return keccak256(words(tag, genesis.chain_id, contract, header.hash()))
+    return keccak256(words(tag, genesis.chain_id, contract, voids, header.hash()))
 
 
 def is_sealed_by_council(genesis: Genesis, sealed: SealedAnchor) -> bool:
     """Tell whether the council signed this header, and the header binds this proposal."""
     if sealed.header.proposal_hash != sha256(encode(sealed.proposal)):
         return False
-    message = anchor_message(genesis, sealed.header)
+    message = anchor_message(genesis, sealed.header, sealed.voids)
     return bls.is_signed_by(genesis.council_key, message, sealed.signature, bls.ANCHOR_DST)
 
 

@@ -42,9 +42,24 @@ _LIGHT_TAG = b"stkr/circle-light/1"
 _TURN_TAG = b"stkr/circle-turn/1"
 
 
-def seed_of(network: NetworkId, epoch: Epoch, randomness: Digest, roster_root: Digest) -> Digest:
-    """Return an epoch's seed from its first round's randomness and its roster."""
-    return sha256(SEED_TAG, network, u64(epoch), randomness, roster_root)
+def seed_of(
+    network: NetworkId,
+    epoch: Epoch,
+    randomness: Digest,
+    roster_root: Digest,
+    *,
+    mixed: Digest | None = None,
+) -> Digest:
+    """Return an epoch's seed.
+
+    Args:
+        network: Its id, which tells whether a second beacon is mixed in.
+        epoch: Which one.
+        randomness: Of the epoch's first round.
+        roster_root: Of its roster.
+        mixed: Randomness of the second beacon's round, `Genesis.mixed_round`; `None` without one.
+    """
+    return sha256(SEED_TAG, network, u64(epoch), randomness, mixed or b"", roster_root)
 
 
 class Shuffle:

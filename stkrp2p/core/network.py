@@ -32,8 +32,25 @@ class Genesis:
     anchor: bytes
     """Address of the `ReputationAnchor` contract, 20 bytes."""
 
+    council: bytes
+    """Address of the `CouncilKeys` contract, 20 bytes."""
+
     council_key: bytes
     """Compressed BLS key in G2 under which anchors are signed, 96 bytes."""
+
+    mixed: Beacon | None = None
+    """A second beacon whose randomness goes into every epoch's seed: who foretells one of the two
+    still foretells no assignment. Rounds and draws are the first one's."""
+
+    def mixed_round(self, epoch: Epoch) -> Round:
+        """Return the second beacon's round that an epoch's seed needs; 0 without one.
+
+        It is the first that falls due when the epoch starts or after.
+        """
+        if self.mixed is None:
+            return Round(0)
+        before = self.mixed.last_due(UnixMs(self.start_ms(epoch) - 1))
+        return Round(before + 1)
 
     @property
     def clock(self) -> EpochClock:
@@ -43,11 +60,15 @@ class Genesis:
     @property
     def network_id(self) -> NetworkId:
         """SHA-256 over the tag and the canonical encoding of everything above."""
-        beacon = [self.beacon.public_key, self.beacon.genesis_ms, self.beacon.period_ms]
-        fields = [1, self.name, list(astuple(self.params)), beacon, self.first_round]
-        chain = [self.chain_id, self.registry, self.anchor, self.council_key]
-        return NetworkId(sha256(NETWORK_TAG, encode([*fields, *chain])))
+        mixed = [] if self.mixed is None else _fields(self.mixed)
+        fields = [2, self.name, list(astuple(self.params)), _fields(self.beacon), mixed]
+        chain = [self.chain_id, self.registry, self.anchor, self.council, self.council_key]
+        return NetworkId(sha256(NETWORK_TAG, encode([*fields, self.first_round, *chain])))
 
     def start_ms(self, epoch: Epoch) -> UnixMs:
         """Return when an epoch's first round falls due."""
         return self.beacon.due_ms(self.clock.first(epoch))
+
+
+def _fields(beacon: Beacon) -> list[bytes | int]:
+    return [beacon.public_key, beacon.genesis_ms, beacon.period_ms]

@@ -126,11 +126,6 @@ class Member:
     stake: int
     """In ANKR wei."""
 
-    def leaf(self) -> bytes:
-        """Return the leaf of the roster tree: node, nonce, operator, kind, stake."""
-        operator = int.from_bytes(self.operator, "big")
-        return merkle.words(self.node, self.nonce, operator, int(self.kind), self.stake)
-
 
 @dataclass(frozen=True, eq=False)
 class Roster:
@@ -169,10 +164,21 @@ class Roster:
         """Each member's index among those of its kind."""
         return {m.node: i for group in (self.full, self.light) for i, m in enumerate(group)}
 
+    def leaf(self, member: Member) -> bytes:
+        """Return a member's leaf in the roster tree, eight words.
+
+        Node, nonce, operator, kind, stake; then what its place on the circle follows from: its rank
+        among its kind, and how many full and light members there are.
+        """
+        operator = int.from_bytes(member.operator, "big")
+        own = (member.node, member.nonce, operator, int(member.kind), member.stake)
+        place = (self.rank[member.node], len(self.full), len(self.light))
+        return merkle.words(*own, *place)
+
     @cached_property
     def tree(self) -> merkle.Tree:
         """The tree over the members' leaves."""
-        return merkle.Tree(m.leaf() for m in self.members)
+        return merkle.Tree(self.leaf(m) for m in self.members)
 
     @property
     def root(self) -> Digest:

@@ -111,7 +111,10 @@ def is_signed(genesis: Genesis, stored: StoredEpoch) -> bool:
     if stored.proposal is None or stored.signature is None:
         return False
     sealed = SealedAnchor(
-        header=stored.header, proposal=stored.proposal, signature=stored.signature
+        header=stored.header,
+        proposal=stored.proposal,
+        voids=stored.voids,
+        signature=stored.signature,
     )
     return is_sealed_by_council(genesis, sealed)
 

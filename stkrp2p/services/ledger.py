@@ -515,6 +515,7 @@ class Ledger:
         stored = StoredEpoch(
             header=sealed.header,
             proposal=sealed.proposal,
+            voids=sealed.voids,
             signature=sealed.signature,
             is_anchored=True,
         )
@@ -538,7 +539,10 @@ class Ledger:
         if stored is None or stored.proposal is None or stored.signature is None:
             return None
         return SealedAnchor(
-            header=stored.header, proposal=stored.proposal, signature=stored.signature
+            header=stored.header,
+            proposal=stored.proposal,
+            voids=stored.voids,
+            signature=stored.signature,
         )
 
     # ------------------------------------------------------------------ forgetting

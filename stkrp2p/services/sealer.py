@@ -129,9 +129,11 @@ class Sealer:
             self.ledger.alarm = f"epoch {header.epoch} was sealed before with another {wrong}"
             log.critical("sealed before with another header", epoch=header.epoch, fields=wrong)
             return None
-        message = anchor_message(self.ledger.genesis, header)
+        message = anchor_message(self.ledger.genesis, header, self.chain.voids)
         signature = bls.sign(self.council_secret, message, bls.ANCHOR_DST)
-        sealed = SealedAnchor(header=header, proposal=proposal, signature=signature)
+        sealed = SealedAnchor(
+            header=header, proposal=proposal, voids=self.chain.voids, signature=signature
+        )
         self.ledger.proposals[Epoch(header.epoch)] = sealed
         return sealed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from nacl import bindings
 
@@ -68,8 +68,9 @@ def network() -> dict[str, Json]:
     return {
         "cases": [
             _genesis("the network of all other vectors", genesis),
-            _genesis("another name makes another network", _renamed(genesis, "other")),
-            _genesis("a name of other letters", _renamed(genesis, "réseau")),
+            _genesis("another name makes another network", replace(genesis, name="other")),
+            _genesis("a name of other letters", replace(genesis, name="réseau")),
+            _genesis("a second beacon mixed in", replace(genesis, mixed=_second_beacon(genesis))),
         ],
         "peer_ids": [
             {"node": node.hex(), "peer_id": ("002408011220" + node.hex())}
@@ -78,9 +79,19 @@ def network() -> dict[str, Json]:
     }
 
 
-def _renamed(genesis: Genesis, name: str) -> Genesis:
-    values = {f: getattr(genesis, f) for f in genesis.__slots__}
-    return Genesis(**{**values, "name": name})
+def _second_beacon(genesis: Genesis) -> Beacon:
+    first = genesis.beacon
+    return Beacon(
+        public_key=genesis.council_key, genesis_ms=UnixMs(first.genesis_ms + 500), period_ms=2_000
+    )
+
+
+def _beacon(beacon: Beacon) -> Json:
+    return {
+        "public_key": beacon.public_key.hex(),
+        "genesis_ms": beacon.genesis_ms,
+        "period_ms": beacon.period_ms,
+    }
 
 
 def _genesis(name: str, genesis: Genesis) -> Json:
@@ -90,15 +101,13 @@ def _genesis(name: str, genesis: Genesis) -> Json:
         "genesis": {
             "name": genesis.name,
             "params": params,
-            "beacon": {
-                "public_key": genesis.beacon.public_key.hex(),
-                "genesis_ms": genesis.beacon.genesis_ms,
-                "period_ms": genesis.beacon.period_ms,
-            },
+            "beacon": _beacon(genesis.beacon),
+            "mixed": None if genesis.mixed is None else _beacon(genesis.mixed),
             "first_round": genesis.first_round,
             "chain_id": genesis.chain_id,
             "registry": genesis.registry.hex(),
             "anchor": genesis.anchor.hex(),
+            "council": genesis.council.hex(),
             "council_key": genesis.council_key.hex(),
         },
         "network_id": genesis.network_id.hex(),

@@ -28,6 +28,9 @@ from stkrp2p.core.wire import encode
 from testnet.vectors.form import Json, fields, plain, reason_of
 from testnet.vectors.world import EPOCHS, WORLD, Observed
 
+VOIDS = 3
+"""Anchors voided before the one that is signed in the vectors."""
+
 # ------------------------------------------------------------------------------- verdict
 
 
@@ -308,10 +311,11 @@ def anchors() -> dict[str, Json]:
     """Return `anchor.json`: proposals, headers, the council's signature."""
     genesis = WORLD.genesis
     included, _, closed = _closed()[1]
-    message = anchor_message(genesis, closed.header)
+    message = anchor_message(genesis, closed.header, VOIDS)
     sealed = SealedAnchor(
         header=closed.header,
         proposal=closed.proposal,
+        voids=VOIDS,
         signature=bls.sign(WORLD.council_secret, message, bls.ANCHOR_DST),
     )
     return {
@@ -321,6 +325,7 @@ def anchors() -> dict[str, Json]:
         "header": fields(closed.header),
         "header_words": _words(closed.header).hex(),
         "header_hash": closed.header.hash().hex(),
+        "voids": VOIDS,
         "message": message.hex(),
         "signature": sealed.signature.hex(),
         "signature_uncompressed": bls.g1_uncompressed(sealed.signature).hex(),
@@ -340,12 +345,13 @@ def _sealings(good: SealedAnchor) -> list[tuple[str, SealedAnchor]]:
     change = msgspec.structs.replace
     proposal, header = good.proposal, good.header
     round_signature = bls.sign(
-        WORLD.council_secret, anchor_message(WORLD.genesis, header), bls.ROUND_DST
+        WORLD.council_secret, anchor_message(WORLD.genesis, header, good.voids), bls.ROUND_DST
     )
     return [
         ("the council's", good),
         ("another proposal", change(good, proposal=change(proposal, seed=bytes(32)))),
         ("another header", change(good, header=change(header, median_ppm=1))),
+        ("signed before the last void", change(good, voids=VOIDS + 1)),
         ("void or not", change(good, header=change(header, is_void=not header.is_void))),
         ("signed in the domain of rounds", change(good, signature=round_signature)),
         ("signed by another key", change(good, signature=WORLD.round(Round(1)).signature)),

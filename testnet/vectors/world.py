@@ -98,6 +98,7 @@ class World:
             chain_id=31337,
             registry=secret_of("registry")[:20],
             anchor=secret_of("anchor")[:20],
+            council=secret_of("council")[:20],
             council_key=bls.public_key_of(self.council_secret),
         )
 

@@ -54,6 +54,7 @@ def chain(tmp_path_factory):
                 period_ms=1000,
             ),
             first_round=Round(11),
+            council=bytes(20),
             council_key=bls.public_key_of(COUNCIL_SECRET),
         )
         yield running.url, trio.run(deploy, running.url, ALICE, plan)

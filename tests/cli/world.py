@@ -84,6 +84,7 @@ class World:
             chain_id=31337,
             registry=bytes([1]) * 20,
             anchor=bytes([2]) * 20,
+            council=bytes(20),
             council_key=bls.public_key_of(COUNCIL_SECRET),
         )
 
@@ -226,9 +227,11 @@ class World:
         return by_member(closed.scores)
 
     def sealed(self, closed: ClosedEpoch) -> SealedAnchor:
-        message = anchor_message(self.genesis, closed.header)
+        message = anchor_message(self.genesis, closed.header, 0)
         signature = bls.sign(COUNCIL_SECRET, message, bls.ANCHOR_DST)
-        return SealedAnchor(header=closed.header, proposal=closed.proposal, signature=signature)
+        return SealedAnchor(
+            header=closed.header, proposal=closed.proposal, voids=0, signature=signature
+        )
 
 
 def make_node(world: World, folder: Path, *, epochs: int, **settings: object) -> Path:

@@ -16,6 +16,7 @@ from hypothesis import given, strategies as st
 
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import (
+    DECIDED_PARTS,
     VOID_PARTS,
     ClosedEpoch,
     Header,
@@ -57,6 +58,7 @@ GENESIS = Genesis(
     chain_id=31337,
     registry=bytes(20),
     anchor=b"\1" * 20,
+    council=bytes(20),
     council_key=bls.public_key_of(COUNCIL),
 )
 
@@ -212,17 +214,31 @@ def test_an_epoch_is_void_only_when_more_than_a_third_of_what_was_decided_is_dow
     assert VOID_PARTS == 3
     assert not is_void({})
     assert not is_void({up: b"\1\1\0\0", down: b"\2"})
-    assert is_void({up: b"\1\0\0\0", down: b"\2"})
-    assert not is_void({up: b"\0" * 9})
+    assert is_void({up: b"\1\1\0\0", down: b"\2\2"})
 
 
-def test_an_epoch_without_batches_decides_nothing_and_charges_every_auditor() -> None:
+def test_an_epoch_is_void_when_fewer_than_half_of_its_observations_are_decided() -> None:
+    up, down = NodeId(b"u" * 32), NodeId(b"d" * 32)
+    assert DECIDED_PARTS == 2
+    assert is_void({up: b"\0" * 9})
+    assert is_void({up: b"\1\1\0\0", down: b"\0"})
+    assert not is_void({up: b"\1\1\0\0"})
+
+
+def test_an_epoch_without_batches_decides_nothing_and_costs_nobody_anything() -> None:
     end = closed({})
-    assert not end.header.is_void
+    assert end.header.is_void
     assert all(not any(v) for v in end.verdicts.values())
-    for score in end.scores:
-        owed = sum(view().duty(NodeId(score.node)).counts)
-        assert (score.n, score.duty_s, score.duty_n) == (0, 0, owed << 16)
+    assert all(score == Score(node=score.node, nonce=score.nonce) for score in end.scores)
+
+
+def test_an_auditor_whose_batch_is_left_out_is_charged_all_that_it_owed() -> None:
+    batches = everybody(view())
+    late = min(batches)
+    end = closed({auditor: batch for auditor, batch in batches.items() if auditor != late})
+    score = next(s for s in end.scores if s.node == late)
+    assert not end.header.is_void
+    assert (score.duty_s, score.duty_n) == (0, sum(view().duty(late).counts) << 16)
 
 
 def test_a_dead_member_loses_alone_and_goes_through_probation_to_suspension() -> None:
@@ -300,8 +316,8 @@ def test_a_proposal_of_other_batches_of_the_same_members_is_refused() -> None:
 
 def sealed(secret: int = COUNCIL) -> SealedAnchor:
     end = closed(everybody(view()))
-    signature = bls.sign(secret, anchor_message(GENESIS, end.header), bls.ANCHOR_DST)
-    return SealedAnchor(header=end.header, proposal=end.proposal, signature=signature)
+    signature = bls.sign(secret, anchor_message(GENESIS, end.header, 0), bls.ANCHOR_DST)
+    return SealedAnchor(header=end.header, proposal=end.proposal, voids=0, signature=signature)
 
 
 def test_an_anchor_signed_by_the_council_proves_itself() -> None:
@@ -324,8 +340,8 @@ def test_an_anchor_with_another_header_or_proposal_is_refused() -> None:
 
 def test_a_round_of_the_beacon_never_passes_for_an_anchor() -> None:
     end = closed(everybody(view()))
-    signature = bls.sign(COUNCIL, anchor_message(GENESIS, end.header), bls.ROUND_DST)
-    forged = SealedAnchor(header=end.header, proposal=end.proposal, signature=signature)
+    signature = bls.sign(COUNCIL, anchor_message(GENESIS, end.header, 0), bls.ROUND_DST)
+    forged = SealedAnchor(header=end.header, proposal=end.proposal, voids=0, signature=signature)
     assert not is_sealed_by_council(GENESIS, forged)
 
 

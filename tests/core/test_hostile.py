@@ -170,7 +170,7 @@ def answers() -> Iterator[Message]:
     yield reconcile.ReceiptProof(receipt=RECEIPT, proof=(Z32,) * 3)
     yield reconcile.ScoreProof(score=SCORE, proof=(Z32,) * 3)
     yield reconcile.record_list([RECORD] * 3)
-    yield SealedAnchor(header=HEADER, proposal=PROPOSAL, signature=Z48)
+    yield SealedAnchor(header=HEADER, proposal=PROPOSAL, voids=0, signature=Z48)
 
 
 @cache
@@ -208,7 +208,8 @@ def mutated(frame: bytes, rng: Random) -> bytes:
             case 1:
                 frame = frame[:at] + bytes([rng.choice(HEADS)]) + frame[at + 1 :]
             case 2:
-                frame = frame[:at] + rng.randbytes(rng.randint(1, 9)) + frame[at:]
+                longer_number, noise = b"\xcc", rng.randbytes(rng.randint(1, 9))
+                frame = frame[:at] + rng.choice([longer_number, noise]) + frame[at:]
             case 3:
                 frame = frame[:low] + frame[high:]
             case 4:
@@ -326,7 +327,7 @@ def full_answers(small: bytes, ids: tuple[bytes, ...]) -> Iterator[Message]:
     proposal = Proposal(
         version=1, network=Z32, epoch=3, seed=Z32, included=bits, tainted=bits, ids_digest=Z32
     )
-    yield SealedAnchor(header=HEADER, proposal=proposal, signature=Z48)
+    yield SealedAnchor(header=HEADER, proposal=proposal, voids=0, signature=Z48)
     yield Answer(version=1, status=0, report=bytes(REPORT_BYTES_MAX), signature=Z64)
     yield Profile(version=1, workload="ab", addresses=four)
 

@@ -96,7 +96,7 @@ class Contracts:
 
     async def submit_anchor(self, header: Header, signature: bytes) -> None:
         await trio.lowlevel.checkpoint()
-        key, message = self.genesis.council_key, anchor_message(self.genesis, header)
+        key, message = self.genesis.council_key, anchor_message(self.genesis, header, 0)
         if not bls.is_signed_by(key, message, signature, bls.ANCHOR_DST):
             raise ChainUnavailable("bad council signature")
         if header.epoch == len(self.headers):
@@ -163,6 +163,7 @@ def genesis_from(now_ms: UnixMs) -> Genesis:
         chain_id=31337,
         registry=bytes(20),
         anchor=bytes(20),
+        council=bytes(20),
         council_key=bls.public_key_of(bls_secret_of("council")),
     )
 
@@ -194,6 +195,8 @@ def genesis_facts(genesis: Genesis) -> dict:
         "chain_id": genesis.chain_id,
         "registry": genesis.registry.hex(),
         "anchor": genesis.anchor.hex(),
+        "mixed": None,
+        "council": genesis.council.hex(),
         "council_key": genesis.council_key.hex(),
     }
 

@@ -119,16 +119,21 @@ def test_other_processes_with_other_hash_seeds_make_the_same_bytes(hash_seed: st
 # ------------------------------------------------------------------------------- basics
 
 
+def beacon_of(facts: dict) -> Beacon:
+    return Beacon(**{**facts, "public_key": raw(facts["public_key"])})
+
+
 def genesis_of(facts: dict) -> Genesis:
-    beacon = facts["beacon"]
     return Genesis(
         name=facts["name"],
         params=Params(**facts["params"]),
-        beacon=Beacon(**{**beacon, "public_key": raw(beacon["public_key"])}),
+        beacon=beacon_of(facts["beacon"]),
+        mixed=beacon_of(facts["mixed"]) if facts["mixed"] else None,
         first_round=facts["first_round"],
         chain_id=facts["chain_id"],
         registry=raw(facts["registry"]),
         anchor=raw(facts["anchor"]),
+        council=raw(facts["council"]),
         council_key=raw(facts["council_key"]),
     )
 
@@ -642,7 +647,7 @@ def test_the_councils_signature_is_over_tag_chain_contract_and_header() -> None:
         == header.hash()
         == raw(vectors["header_hash"])
     )
-    message = anchor.anchor_message(genesis, header)
+    message = anchor.anchor_message(genesis, header, vectors["voids"])
     assert message.hex() == vectors["message"]
     signature = raw(vectors["signature"])
     assert bls.is_signed_by(raw(vectors["council_key"]), message, signature, bls.ANCHOR_DST)

@@ -301,7 +301,7 @@ const anchor = load('anchor')
 group('anchor', 'message', [anchor], (c) => {
   const header = Object.fromEntries(Object.entries(c.header).map(([k, v]) =>
     [k, typeof v === 'string' ? raw(v) : typeof v === 'number' ? BigInt(v) : v]))
-  return hex(score.headerHash(header)) === c.header_hash && hex(score.anchorMessage(genesis, header)) === c.message
+  return hex(score.headerHash(header)) === c.header_hash && hex(score.anchorMessage(genesis, header, c.voids)) === c.message
 })
 group('anchor', 'sealed', anchor.sealed, (c) => score.isSealed(genesis, decode(SealedAnchor, raw(c.frame))) === c.is_sealed)
 group('anchor', 'proposals', anchor.proposals, (c) => {

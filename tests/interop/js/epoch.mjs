@@ -11,20 +11,23 @@ export const raw = (hex) => Buffer.from(hex, 'hex')
 
 /** Reads a genesis as the vectors write it. */
 export function readGenesis (facts) {
-  const beacon = { key: raw(facts.beacon.public_key), genesisMs: facts.beacon.genesis_ms, periodMs: facts.beacon.period_ms }
+  const beaconOf = (b) => ({ key: raw(b.public_key), genesisMs: b.genesis_ms, periodMs: b.period_ms })
+  const beacon = beaconOf(facts.beacon)
   const genesis = {
     name: facts.name,
     params: facts.params,
     beacon,
+    mixed: facts.mixed ? beaconOf(facts.mixed) : null,
     firstRound: facts.first_round,
     chainId: facts.chain_id,
     registry: raw(facts.registry),
     anchor: raw(facts.anchor),
+    council: raw(facts.council),
     councilKey: raw(facts.council_key)
   }
   genesis.network = sha256('stkr/network/1', encodeAny([
-    1, genesis.name, Object.values(genesis.params), [beacon.key, beacon.genesisMs, beacon.periodMs], genesis.firstRound,
-    genesis.chainId, genesis.registry, genesis.anchor, genesis.councilKey
+    2, genesis.name, Object.values(genesis.params), Object.values(beacon), genesis.mixed ? Object.values(genesis.mixed) : [],
+    genesis.firstRound, genesis.chainId, genesis.registry, genesis.anchor, genesis.council, genesis.councilKey
   ]))
   genesis.batchTopic = `/stkr/${hexed(genesis.network).slice(0, 16)}/batch/1`
   genesis.anchorTopic = `/stkr/${hexed(genesis.network).slice(0, 16)}/anchor/1`
@@ -85,13 +88,19 @@ function stakeAt (entry, epoch) {
   return known.filter(([from]) => from === latest).map(([, stake]) => BigInt(stake)).reduce((a, b) => a > b ? a : b)
 }
 
-export const rosterRoot = (members) =>
-  root(members.map((m) => words(m.node, m.nonce, big(m.operator), m.kind, m.stake)))
+/** Returns a member's eight words: its own, its rank among its kind, how many full and light members there are. */
+export function rosterLeaves (members) {
+  const count = [0, 1].map((kind) => members.filter((m) => m.kind === kind).length)
+  const ranks = [0, 0]
+  return members.map((m) => words(m.node, m.nonce, big(m.operator), m.kind, m.stake, ranks[m.kind]++, ...count))
+}
+
+export const rosterRoot = (members) => root(rosterLeaves(members))
 
 // ---------------------------------------------------------------- assignment.md
 
-export const seedOf = (network, epoch, randomness, rosterRoot_) =>
-  sha256('stkr/seed/1', network, u64(epoch), randomness, rosterRoot_)
+export const seedOf = (network, epoch, randomness, rosterRoot_, mixed = Buffer.alloc(0)) =>
+  sha256('stkr/seed/1', network, u64(epoch), randomness, mixed, rosterRoot_)
 
 const SHUFFLE_ROUNDS = [...Array(90).keys()]
 

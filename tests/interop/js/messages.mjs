@@ -37,7 +37,7 @@ export const Header = message({
 export const Proposal = message({
   version: uint, network: hash, epoch: uint, seed: hash, included: bytes(0, 131072), tainted: bytes(0, 131072), ids_digest: hash
 })
-export const SealedAnchor = message({ header: Header, proposal: Proposal, signature: bytes(48) })
+export const SealedAnchor = message({ header: Header, proposal: Proposal, voids: uint, signature: bytes(48) })
 
 // sync.md
 const about = { network: hash, epoch: uint }

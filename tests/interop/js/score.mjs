@@ -102,13 +102,13 @@ export const headerHash = (h) => keccak(words(
   h.epoch, h.roster_root, h.proposal_hash, h.evidence_root, h.score_root, h.median_ppm, h.is_void ? 1 : 0
 ))
 
-export const anchorMessage = (genesis, header) => keccak(words(
-  Buffer.concat([Buffer.from('stkr/anchor/1', 'ascii'), Buffer.alloc(19)]), genesis.chainId, big(genesis.anchor), headerHash(header)
+export const anchorMessage = (genesis, header, voids) => keccak(words(
+  Buffer.concat([Buffer.from('stkr/anchor/2', 'ascii'), Buffer.alloc(19)]), genesis.chainId, big(genesis.anchor), voids, headerHash(header)
 ))
 
 export const isSealed = (genesis, sealed) =>
   sealed.header.proposal_hash.equals(sha256(encode(Proposal, sealed.proposal))) &&
-  isBlsSigned(genesis.councilKey, anchorMessage(genesis, sealed.header), sealed.signature, ANCHOR_DST)
+  isBlsSigned(genesis.councilKey, anchorMessage(genesis, sealed.header, sealed.voids), sealed.signature, ANCHOR_DST)
 
 const includedIn = (view, included) => view.members.filter((m) => included.has(hexed(m.node)))
 
@@ -159,7 +159,8 @@ export function closeEpoch (view, included, tainted, before) {
     return [i, verdictsOf(outcomes, drawn[i].length, assignment.auditors(i).length)]
   }))
   const count = (what) => [...verdicts.values()].reduce((sum, v) => sum + v.filter((one) => one === what).length, 0)
-  const isVoid = 3 * count(DOWN) > count(DOWN) + count(UP)
+  const decided = count(DOWN) + count(UP)
+  const isVoid = 3 * count(DOWN) > decided || 2 * decided < decided + count(UNDECIDED)
   const olds = members.map((m) => before.get(`${hexed(m.node)} ${m.nonce}`) ?? firstScore(m.node, m.nonce))
   const folded = isVoid
     ? olds
