@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
+from weakref import WeakValueDictionary
 
 import msgspec
 import trio
@@ -33,6 +34,9 @@ BUMP_BLOCKS = 3
 
 VERSIONS_MAX = 16
 """Most versions of one transaction; a dozen bumps of an eighth quadruple the fee."""
+
+_SENDING: WeakValueDictionary[tuple[int, bytes], trio.Lock] = WeakValueDictionary()
+"""A lock for each account in use, by chain and address."""
 
 _TIP_WEI_MIN = 10**6
 _KNOWN = ("already known", "already imported", "known transaction", "nonce too low")
@@ -138,7 +142,7 @@ def read_int(result: object) -> int:
 
 
 class Wallet:
-    """The account. One task at a time uses it: its owner holds a lock."""
+    """The account. Several wallets of a process may share one: `sending` keeps them apart."""
 
     def __init__(self, key: bytes, *, chain_id: int, fee_wei_max: int = FEE_WEI_MAX) -> None:
         """Open an account.
@@ -153,6 +157,18 @@ class Wallet:
         self._account = Account.from_key(key)
         self._chain_id = chain_id
         self._fee_wei_max = fee_wei_max
+        self._sending: trio.Lock | None = None
+
+    @property
+    def sending(self) -> trio.Lock:
+        """Held from asking for a nonce until the transaction that takes it was sent.
+
+        All wallets of one account have the same, so no two transactions get one nonce.
+        """
+        if self._sending is None:
+            account = (self._chain_id, self.address)
+            self._sending = _SENDING.setdefault(account, trio.Lock())
+        return self._sending
 
     @property
     def address(self) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -219,6 +220,12 @@ class Web3Chain:
             fate, _ = await wallet.push(endpoint, self._anchoring[1])
             if fate in {Fate.WAITING, Fate.MINED}:
                 return
+        async with wallet.sending:
+            await self._send_anchor(endpoint, wallet, header, call)
+
+    async def _send_anchor(
+        self, endpoint: Endpoint, wallet: Wallet, header: Header, call: Call
+    ) -> None:
         if await self._is_foreign_waiting(endpoint, wallet):
             return
         try:
@@ -446,7 +453,10 @@ async def send_and_wait(endpoints: Endpoints, wallet: Wallet, call: Call) -> Rec
         nonce = await wallet.used_nonces(endpoint, "pending")
         return await wallet.prepare(endpoint, call, nonce=nonce)
 
-    sent = await endpoints.use(prepare)
+    async with wallet.sending:
+        sent = await endpoints.use(prepare)
+        with suppress(ChainUnavailable):  # what it is, the loop meets again
+            await endpoints.use(lambda e: wallet.broadcast(e, sent))
     trouble: ChainUnavailable | None = None
     poll_s = MINED_POLL_S_MIN
     with trio.move_on_after(MINED_S_MAX):
