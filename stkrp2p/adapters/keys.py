@@ -9,18 +9,17 @@ with a password file, or for development 64 hex digits too.
 from __future__ import annotations
 
 import errno
-import hmac
 import json
 import os
 import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from stkrp2p.adapters import libraries
 from stkrp2p.core import bls
-from stkrp2p.core.crypto import SECRET_BYTES, node_id_of
+from stkrp2p.core.crypto import SECRET_BYTES, Secret, node_id_of
 from stkrp2p.core.types import NodeId, Operator
 
 if TYPE_CHECKING:
@@ -36,30 +35,6 @@ _BLS_ENTROPY_BYTES: Final = 48
 
 class KeyFileError(Exception):
     """A key file cannot be used; the message says which, why, and what to do."""
-
-
-class Secret:
-    """Bytes that never show themselves: not in logs, JSON, tracebacks or pickles."""
-
-    __slots__ = ("__value",)
-
-    def __init__(self, value: bytes) -> None:
-        self.__value = bytes(value)
-
-    def reveal(self) -> bytes:
-        """Return the bytes, to hand them to what signs."""
-        return self.__value
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self.__value, other.__value)
-
-    __hash__ = None  # type: ignore[assignment]  # a hash would tell of the value
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not copied out of the process")
 
 
 @dataclass(frozen=True, slots=True)

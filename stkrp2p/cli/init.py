@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from stkrp2p.adapters.keys import (
-    Secret,
     create_account_key,
     create_node_key,
     load_account_key,
@@ -21,6 +20,7 @@ from stkrp2p.cli.errors import Exit, Failure, config_failures, key_failures
 from stkrp2p.cli.options import AllSettingsCommand, again
 from stkrp2p.config import dump_config, load_config, read_network
 from stkrp2p.config.settings import CONFIG_FILE, KEYS, PATH_KEYS
+from stkrp2p.core.crypto import Secret
 from stkrp2p.core.types import NodeId
 
 if TYPE_CHECKING:

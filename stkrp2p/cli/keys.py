@@ -12,7 +12,6 @@ import click
 
 from stkrp2p.adapters.keys import (
     KeyFileError,
-    Secret,
     create_account_key,
     create_bls_key,
     create_node_key,
@@ -25,6 +24,7 @@ from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.cli.errors import Exit, key_failures
 from stkrp2p.cli.options import DefaultGroup, ReadingCommand
 from stkrp2p.cli.output import print_json
+from stkrp2p.core.crypto import Secret
 
 if TYPE_CHECKING:
     from stkrp2p.config import Loaded, NodeConfig

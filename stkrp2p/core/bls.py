@@ -18,15 +18,21 @@ ROUND_DST = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
 ANCHOR_DST = b"STKR-ANCHOR-V1_BLS12381G1_XMD:SHA-256_SSWU_RO_"
 """Domain of anchors: an anchor's signature never passes for a round's, nor the other way."""
 
+POSSESSION_DST = b"STKR-POP-V1_BLS12381G1_XMD:SHA-256_SSWU_RO_"
+"""Domain of proofs that a dealer knows the secret behind its commitment."""
+
 SIGNATURE_BYTES = 48
 PUBLIC_KEY_BYTES = 96
+SCALAR_BYTES = 32
+
+ORDER = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
+"""Order of both groups: scalars are integers from 0 up to but not including it."""
 
 _P = int(
     "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab",
     16,
 )
 _HALF = (_P + 1) // 2
-_ORDER = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
 _G2_GENERATOR = bytes.fromhex(
     "93e02b6052719f607dacd3a088274f65596bd0d09920b61ab5da61bbdc7f5049334cf11213945d57e5ac7d055d042b7e"
     "024aa2b2f08f0a91260805272dc51051c6e47ad4fa403b02b4510b647ae3d1770bac0326a805bbefd48056c8c121bdb8"
@@ -34,6 +40,8 @@ _G2_GENERATOR = bytes.fromhex(
 _SIGN_BIT = 0x20
 _INFINITY_BIT = 0x40
 _FIELD_BYTES = 48
+_KEYS_MAX = 128
+"""Public keys kept decoded: the beacons' and the council's, and the shares of 63 governors."""
 
 
 def secret_of(entropy: bytes) -> int:
@@ -44,7 +52,7 @@ def secret_of(entropy: bytes) -> int:
     """
     if len(entropy) < _FIELD_BYTES:
         raise ValueError(f"a BLS secret needs 48 bytes of entropy, got {len(entropy)}")
-    scalar = int.from_bytes(entropy, "big") % _ORDER
+    scalar = int.from_bytes(entropy, "big") % ORDER
     if scalar == 0:
         raise ValueError("the entropy gives the scalar 0")
     return scalar
@@ -60,7 +68,7 @@ def sign(secret: int, message: bytes, dst: bytes) -> bytes:
     return bytes(pyblst.BlstP1Element.hash_to_group(message, dst).scalar_mul(secret).compress())
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=_KEYS_MAX)
 def _key(public_key: bytes) -> pyblst.BlstP2Element:
     return pyblst.BlstP2Element.uncompress(public_key)
 

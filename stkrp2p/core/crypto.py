@@ -1,4 +1,4 @@
-"""Hashes, domain tags and the one Ed25519 verifier.
+"""Hashes, domain tags, the one Ed25519 verifier, and how secrets are held.
 
 Everything the protocol hashes or signs starts with a tag that names its purpose, so bytes made for
 one purpose never serve another. Signatures are checked by libsodium through PyNaCl and by nothing
@@ -9,6 +9,8 @@ peers that disagree on one signature would never hold the same evidence again.
 from __future__ import annotations
 
 import hashlib
+import hmac
+from typing import NoReturn
 
 from nacl import bindings
 from nacl.exceptions import CryptoError
@@ -25,6 +27,30 @@ RECEIPT_TAG = b"stkr/receipt/1"
 RECORD_TAG = b"stkr/record/1"
 
 SECRET_BYTES = 32
+
+
+class Secret:
+    """Bytes that never show themselves: not in logs, JSON, tracebacks or pickles."""
+
+    __slots__ = ("__value",)
+
+    def __init__(self, value: bytes) -> None:
+        self.__value = bytes(value)
+
+    def reveal(self) -> bytes:
+        """Return the bytes, to hand them to what signs."""
+        return self.__value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self.__value, other.__value)
+
+    __hash__ = None  # type: ignore[assignment]  # a hash would tell of the value
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not copied out of the process")
 
 
 def sha256(*parts: bytes) -> Digest:

@@ -27,6 +27,7 @@ ANSWER_BYTES_MAX = 1024 * 1024
 
 Bytes32 = Annotated[bytes, msgspec.Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
 Bytes64 = Annotated[bytes, msgspec.Meta(min_length=SIGNATURE_BYTES, max_length=SIGNATURE_BYTES)]
+Bytes96 = Annotated[bytes, msgspec.Meta(min_length=96, max_length=96)]
 Bytes48 = Annotated[bytes, msgspec.Meta(min_length=48, max_length=48)]
 Bytes20 = Annotated[bytes, msgspec.Meta(min_length=20, max_length=20)]
 Uint = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX)]

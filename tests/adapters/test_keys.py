@@ -20,7 +20,6 @@ from hypothesis import given, strategies as st
 from stkrp2p.adapters.keys import (
     KEY_FILE_BYTES_MAX,
     KeyFileError,
-    Secret,
     create_account_key,
     create_bls_key,
     create_node_key,
@@ -31,7 +30,7 @@ from stkrp2p.adapters.keys import (
     write_secret_file,
 )
 from stkrp2p.core import bls
-from stkrp2p.core.crypto import BATCH_TAG, is_signed_by, node_id_of, sign
+from stkrp2p.core.crypto import BATCH_TAG, Secret, is_signed_by, node_id_of, sign
 
 CREATORS = [create_node_key, create_bls_key, create_account_key]
 SEED = bytes(range(32))

@@ -11,10 +11,12 @@ from functools import cache
 
 from hypothesis import strategies as st
 
+from stkrp2p.core import bls, threshold
 from stkrp2p.core.assignment import seed_of
 from stkrp2p.core.batch import Batch, BatchBody, EpochView, Row, drawn_rounds, sign_batch
 from stkrp2p.core.beacon import EpochClock
-from stkrp2p.core.crypto import node_id_of, sha256
+from stkrp2p.core.crypto import Secret, node_id_of, sha256
+from stkrp2p.core.group import GovernorShare, Group, Purpose, threshold_of
 from stkrp2p.core.params import MINIMAL, Params
 from stkrp2p.core.roster import Member, Roster
 from stkrp2p.core.types import (
@@ -156,3 +158,28 @@ def outcomes(rounds: int) -> st.SearchStrategy[bytes]:
 
 
 digests = st.binary(min_size=32, max_size=32).map(Digest)
+
+
+@cache
+def dealt(governors: int, salt: int = 0) -> tuple[GovernorShare, ...]:
+    """Return the shares of a group of test nodes, as one trusted dealer would hand them out.
+
+    Another `salt` makes other keys.
+    """
+    t = threshold_of(governors)
+    seeds = [[sha256(bytes([salt, p, k])) * 2 for k in range(t)] for p in Purpose]
+    polynomials = [[bls.secret_of(seed) for seed in row] for row in seeds]
+    group = Group(
+        session=salt,
+        governors=tuple(node(i) for i in range(governors)),
+        commitments=tuple(tuple(map(bls.public_key_of, row)) for row in polynomials),
+    )
+    return tuple(
+        GovernorShare(group, i, tuple(secret_at(row, i) for row in polynomials))
+        for i in range(governors)
+    )
+
+
+def secret_at(polynomial: Sequence[int], index: int) -> Secret:
+    """Return what the governor at a place holds of a polynomial."""
+    return threshold.secret_of_scalar(threshold.value_at(polynomial, index + 1))
