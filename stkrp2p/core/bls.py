@@ -8,9 +8,13 @@ uncompressed is EIP-2537's (64 bytes a field element, real part first). RFC 9380
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from functools import lru_cache, reduce
+from operator import add
 
 import pyblst
+
+from stkrp2p.core.crypto import sha256, u64
 
 ROUND_DST = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
 """Domain of beacon rounds; the one drand's scheme `bls-unchained-g1-rfc9380` uses."""
@@ -90,6 +94,48 @@ def is_signed_by(public_key: bytes, message: bytes, signature: bytes, dst: bytes
         return False
     right = pyblst.miller_loop(point, _key(_G2_GENERATOR))
     return bool(pyblst.final_verify(left, right))
+
+
+def are_signed_by(public_key: bytes, signed: Sequence[tuple[bytes, bytes]], dst: bytes) -> bool:
+    """Tell whether the key's owner signed every message, for less than half the time of each.
+
+    What holds for each hash H and signature S, e(H, key) = e(S, generator), holds for sums of them
+    under any weights. The weights are 128 bits of a hash over all that is checked, so nobody can
+    choose signatures whose errors cancel, two swapped ones for instance.
+
+    Args:
+        public_key: Compressed, in G2.
+        signed: (message, signature) pairs.
+        dst: The domain of them all.
+    """
+    if not signed:
+        return True
+    if not _is_shaped(public_key, PUBLIC_KEY_BYTES):
+        return False
+    if not all(_is_shaped(signature, SIGNATURE_BYTES) for _, signature in signed):
+        return False
+    weights = _weights(public_key, signed, dst)
+    try:
+        key = _key(public_key)
+        points = [pyblst.BlstP1Element.uncompress(signature) for _, signature in signed]
+    except ValueError:
+        return False
+    hashes = (pyblst.BlstP1Element.hash_to_group(message, dst) for message, _ in signed)
+    left = pyblst.miller_loop(_weighted(weights, hashes), key)
+    right = pyblst.miller_loop(_weighted(weights, points), _key(_G2_GENERATOR))
+    return bool(pyblst.final_verify(left, right))
+
+
+def _weights(public_key: bytes, signed: Sequence[tuple[bytes, bytes]], dst: bytes) -> list[int]:
+    checked = [sha256(message) + signature for message, signature in signed]
+    seed = sha256(b"stkr/weights/1", sha256(dst), public_key, *checked)
+    return [int.from_bytes(sha256(seed, u64(i))[:16], "big") for i in range(len(signed))]
+
+
+def _weighted(
+    weights: Sequence[int], points: Iterable[pyblst.BlstP1Element]
+) -> pyblst.BlstP1Element:
+    return reduce(add, (p.scalar_mul(w) for w, p in zip(weights, points, strict=True)))
 
 
 def _is_shaped(point: bytes, length_bytes: int) -> bool:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyblst
 import pytest
 from hypothesis import given, strategies as st
 
 from stkrp2p.core import bls
-from stkrp2p.core.beacon import Beacon, BeaconRound, EpochClock, round_message, verified
+from stkrp2p.core.beacon import (
+    Beacon,
+    BeaconRound,
+    EpochClock,
+    round_message,
+    verified,
+    verified_many,
+)
 from stkrp2p.core.crypto import sha256
 from stkrp2p.core.params import MAINNET, MINIMAL
 from stkrp2p.core.types import Epoch, ProtocolError, Round, UnixMs
@@ -47,6 +55,75 @@ def test_there_is_no_round_before_the_first() -> None:
     signature = bls.sign(secret, round_message(Round(0)), bls.ROUND_DST)
     with pytest.raises(ProtocolError, match=r"^bad-round: round 0$"):
         verified(beacon, Round(0), signature)
+
+
+# ------------------------------------------------------------------------------- many at once
+
+
+SECRET = bls.secret_of(b"the beacon of these tests" * 2)
+OURS = Beacon(public_key=bls.public_key_of(SECRET), genesis_ms=UnixMs(0), period_ms=1)
+KNOWN = [(Round(r), bls.sign(SECRET, round_message(Round(r)), bls.ROUND_DST)) for r in range(1, 13)]
+
+
+def negated(signature: bytes) -> bytes:
+    return bytes([signature[0] ^ 0x20]) + signature[1:]
+
+
+@given(st.lists(st.sampled_from(KNOWN)))
+def test_many_rounds_are_verified_at_once_in_any_order_gaps_and_copies_included(
+    known: list[tuple[Round, bytes]],
+) -> None:
+    assert verified_many(OURS, known) == [verified(OURS, *one) for one in known]
+
+
+def test_real_rounds_of_quicknet_are_verified_at_once() -> None:
+    known = [(Round(r["round"]), bytes.fromhex(r["signature"])) for r in QUICKNET["rounds"]]
+    found = verified_many(BEACON, known)
+    assert [r.randomness.hex() for r in found] == [r["randomness"] for r in QUICKNET["rounds"]]
+
+
+BAD = [bytes(48), b"\xc0" + bytes(47), b"", KNOWN[0][1][:-1], negated(KNOWN[5][1]), b"\x80" * 48]
+
+
+@given(st.sets(st.integers(0, 11), min_size=1), st.data())
+def test_of_many_rounds_the_lowest_bad_one_is_named(bad: set[int], data: st.DataObject) -> None:
+    claimed = [
+        (number, data.draw(st.sampled_from(BAD)) if i in bad else signature)
+        for i, (number, signature) in enumerate(KNOWN)
+    ]
+    lowest = min(bad) + 1
+    with pytest.raises(ProtocolError, match=rf"^bad-round: round {lowest}$"):
+        verified_many(OURS, data.draw(st.permutations(claimed)))
+
+
+@given(st.lists(st.sampled_from(range(12)), min_size=2, max_size=2, unique=True))
+def test_two_rounds_with_swapped_signatures_do_not_make_up_for_each_other(pair: list[int]) -> None:
+    (a, signature_a), (b, signature_b) = (KNOWN[i] for i in pair)
+    with pytest.raises(ProtocolError, match=rf"^bad-round: round {min(a, b)}$"):
+        verified_many(OURS, [(a, signature_b), (b, signature_a)])
+
+
+def test_errors_that_cancel_in_a_sum_are_found() -> None:
+    error = bls.sign(SECRET, b"an error", bls.ROUND_DST)
+    (a, left), (b, right) = KNOWN[:2]
+    points = [pyblst.BlstP1Element.uncompress(p) for p in (left, right, error)]
+    up, down = points[0] + points[2], points[1] + -points[2]
+    with pytest.raises(ProtocolError, match=r"^bad-round: round 1$"):
+        verified_many(OURS, [(a, bytes(up.compress())), (b, bytes(down.compress()))])
+
+
+def test_a_round_before_the_first_spoils_the_many() -> None:
+    early = Round(0), bls.sign(SECRET, round_message(Round(0)), bls.ROUND_DST)
+    with pytest.raises(ProtocolError, match=r"^bad-round: round 0$"):
+        verified_many(OURS, [KNOWN[0], early])
+
+
+def test_under_no_key_is_any_of_many_rounds_good() -> None:
+    for key in (b"\xc0" + bytes(95), b"\x80" * 96):
+        beacon = Beacon(public_key=key, genesis_ms=UnixMs(0), period_ms=1)
+        assert verified_many(beacon, []) == []
+        with pytest.raises(ProtocolError, match=r"^bad-round: round 1$"):
+            verified_many(beacon, KNOWN)
 
 
 def test_a_rounds_message_is_the_hash_of_8_bytes() -> None:
