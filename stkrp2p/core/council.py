@@ -121,9 +121,11 @@ class GiveVote(Message, frozen=True, tag=8):
 
 
 class AskGroup(Message, frozen=True, tag=9):
-    """The group whose shares the asked governor signs with."""
+    """The newest group that the asked governor knows, of the sessions below a number."""
 
     network: Bytes32
+    before: Uint
+    """Above all sessions for the newest of all; a session's own number for the group it reshares."""
 
 
 Question = (

@@ -68,6 +68,11 @@ class Seats:
         """Return the seat of a session, if it is remembered."""
         return next((s for s in self._seats if s.group.session == session), None)
 
+    def before(self, session: int) -> Seat | None:
+        """Return the seat of the latest session below a number, if one is remembered."""
+        earlier = [s for s in self._seats if s.group.session < session]
+        return earlier[-1] if earlier else None
+
     @property
     def newest(self) -> Seat | None:
         """The group of the latest session, in force or not."""
@@ -170,10 +175,10 @@ class CouncilServer:
         answer = None if answering is None else await answering(peer, question)
         return b"" if answer is None else encode(answer)
 
-    async def give_group(self, _peer: NodeId, _question: AskGroup) -> Group | None:
-        """Answer with the newest group we know: what everybody may know of the council's keys."""
-        newest = self.seats.newest
-        return newest.group if newest else None
+    async def give_group(self, _peer: NodeId, question: AskGroup) -> Group | None:
+        """Answer with a group we know: what everybody may know of the council's keys."""
+        seat = self.seats.before(question.before)
+        return seat.group if seat else None
 
     def counters(self) -> Mapping[str, int]:
         """Return how many questions of each kind were answered."""
