@@ -121,7 +121,7 @@ class Anchors:
 
     def sign(self, header: Header, secret: int = SECRET) -> bytes:
         """Return the council's signature, 128 bytes."""
-        message = anchor_message(self.genesis, header)
+        message = anchor_message(self.genesis, header, self.contract.functions.voids().call())
         return bls.g1_uncompressed(bls.sign(secret, message, bls.ANCHOR_DST))
 
     def call(self, header: Header, signature: bytes) -> ContractFunction:
@@ -152,6 +152,7 @@ def deploy_anchors(chain: Chain, start_s: int) -> Anchors:
         chain_id=chain.web3.eth.chain_id,
         registry=bytes(20),
         anchor=bytes.fromhex(contract.address[2:]),
+        council=bytes(20),
         council_key=key,
     )
     return Anchors(chain, contract, genesis)

@@ -110,6 +110,7 @@ async def _deploy(endpoints: Endpoints, wallet: Wallet, plan: Plan, chain_id: in
         chain_id=chain_id,
         registry=registry,
         anchor=anchor,
+        council=bytes(20),
         council_key=plan.council_key,
     )
     return Deployed(genesis=genesis, token=token, beacon_verifier=verifier, block=block)

@@ -97,8 +97,8 @@ class Net:
             is_void=False,
         )
 
-    def seal(self, header: Header) -> bytes:
-        return bls.sign(COUNCIL, anchor_message(self.genesis, header), bls.ANCHOR_DST)
+    def seal(self, header: Header, voids: int = 0) -> bytes:
+        return bls.sign(COUNCIL, anchor_message(self.genesis, header, voids), bls.ANCHOR_DST)
 
     async def submit(self, chain: Web3Chain, epoch: int) -> Header:
         header = self.header(epoch)

@@ -7,7 +7,7 @@ import pytest
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import anchor_message
 from stkrp2p.core.merkle import Tree, keccak256, words
-from stkrp2p.core.roster import Member
+from stkrp2p.core.roster import Member, Roster
 from stkrp2p.core.types import Epoch, Kind, NodeId, Operator
 from testnet.contracts import (
     EPOCH_MS,
@@ -66,19 +66,21 @@ def test_an_epoch_may_be_anchored_from_when_the_core_seals_it(anchors):
 def test_the_core_and_the_contract_hash_and_frame_a_header_alike(anchors):
     for header in (header_of(0), header_of(2**64 - 1, median_ppm=2**32 - 1, is_void=True)):
         message = anchors.contract.functions.anchorMessage(fields(header)).call()
-        assert message == anchor_message(anchors.genesis, header)
+        assert message == anchor_message(anchors.genesis, header, 0)
 
 
-def test_epochs_are_anchored_in_order_and_told_in_events(anchors):
+def test_epochs_are_anchored_in_order_and_told_in_events(anchors, chain):
     anchors.settle(2)
     for epoch in range(3):
         header = header_of(epoch, is_void=epoch == 1)
         receipt = anchors.anchor(header)
         [event] = anchors.contract.events.Anchored().process_receipt(receipt)
         assert tuple(event["args"].values()) == fields(header)
-        assert anchors.contract.functions.headerHashOf(epoch).call() == header.hash()
+        block = chain.web3.eth.get_block(receipt["blockNumber"])
+        record = anchors.contract.functions.recordOf(epoch).call()
+        assert record == [header.hash()[:24], block["timestamp"]]
     assert anchors.contract.functions.nextEpoch().call() == 3
-    assert anchors.contract.functions.headerHashOf(3).call() == bytes(32)
+    assert anchors.contract.functions.recordOf(3).call() == [bytes(24), 0]
 
 
 def test_anchors_out_of_order_early_or_again_are_refused(anchors):
@@ -105,7 +107,7 @@ def test_only_the_councils_signature_on_this_very_header_counts(anchors, chain):
     for forgery in forgeries:
         with refused(anchors.contract, "BadCouncilSignature", 0):
             anchors.call(header, forgery).call()
-    compressed = bls.sign(SECRET, anchor_message(anchors.genesis, header), bls.ANCHOR_DST)
+    compressed = bls.sign(SECRET, anchor_message(anchors.genesis, header, 0), bls.ANCHOR_DST)
     with refused(anchors.contract, "BadPointLength", 48, 128):
         anchors.call(header, compressed).call()
     anchors.anchor(header)
@@ -115,7 +117,8 @@ def test_leaves_of_the_cores_trees_are_proved_on_chain(anchors):
     anchors.settle(0)
     scores = [score_of(i).leaf() for i in range(11)]
     evidence = [words(keccak256(bytes([i])), i, 9, 6, bytes(32), bytes(32)) for i in range(6)]
-    members = [member_of(i).leaf() for i in range(13)]
+    roster = Roster(tuple(sorted(member_of(i) for i in range(13))))
+    members = [roster.leaf(member) for member in roster.members]
     trees = {"Score": Tree(scores), "Evidence": Tree(evidence), "Roster": Tree(members)}
     header = header_of(
         0,

@@ -9,18 +9,28 @@ import {IReputationAnchor} from "./interfaces/IReputationAnchor.sol";
 
 /// @title Epochs' results, anchored
 contract ReputationAnchor is IReputationAnchor, Epochs, G2Key {
-    bytes32 private constant TAG = "stkr/anchor/1";
+    bytes32 private constant TAG = "stkr/anchor/2";
     bytes private constant DOMAIN = "STKR-ANCHOR-V1_BLS12381G1_XMD:SHA-256_SSWU_RO_";
     uint32 private constant ONE_PPM = 1_000_000;
 
     /// @inheritdoc IReputationAnchor
     uint64 public immutable SETTLE_MS;
 
+    /// @dev What is kept of an anchored epoch, in one slot: two would cost 22,100 gas more. To find
+    ///      two headers whose hashes begin with the same 24 bytes takes some 2^96 hashes.
+    struct Record {
+        bytes24 headerHash;
+        uint64 anchoredAt;
+    }
+
     /// @dev `nextEpoch` plus 1: never 0, so that the first anchor costs no more than the others.
     uint64 private _next = 1;
 
     /// @inheritdoc IReputationAnchor
-    mapping(uint64 epoch => bytes32) public headerHashOf;
+    uint64 public voids;
+
+    /// @dev Records from `nextEpoch` on are those of voided anchors, and count for nothing.
+    mapping(uint64 epoch => Record) private _records;
 
     /// @param key        The council's public key, G2 as EIP-2537 encodes it, 256 bytes.
     /// @param genesisMs  When epoch 0 starts: Unix time in milliseconds.
@@ -44,7 +54,7 @@ contract ReputationAnchor is IReputationAnchor, Epochs, G2Key {
         bytes memory hash = BLS12381.hashToG1(DOMAIN, bytes.concat(_message(headerHash)));
         if (!BLS12381.verify(_key(), hash, signature)) revert BadCouncilSignature(epoch);
 
-        headerHashOf[epoch] = headerHash;
+        _records[epoch] = Record(_kept(headerHash), uint64(block.timestamp));
         ++_next;
         emit Anchored(
             epoch,
@@ -83,7 +93,7 @@ contract ReputationAnchor is IReputationAnchor, Epochs, G2Key {
     /// @inheritdoc IReputationAnchor
     function verifyRoster(
         Header calldata header,
-        bytes32[5] calldata words,
+        bytes32[8] calldata words,
         bytes32[] calldata proof
     ) external view returns (bool) {
         return _proves(header, header.rosterRoot, abi.encode(words), proof);
@@ -92,6 +102,13 @@ contract ReputationAnchor is IReputationAnchor, Epochs, G2Key {
     /// @inheritdoc IReputationAnchor
     function councilKey() external view returns (bytes memory) {
         return _key();
+    }
+
+    /// @inheritdoc IReputationAnchor
+    function recordOf(uint64 epoch) external view returns (bytes24 headerHash, uint64 anchoredAt) {
+        if (epoch >= nextEpoch()) return (0, 0);
+        Record memory held = _records[epoch];
+        return (held.headerHash, held.anchoredAt);
     }
 
     /// @inheritdoc IReputationAnchor
@@ -106,16 +123,23 @@ contract ReputationAnchor is IReputationAnchor, Epochs, G2Key {
         bytes memory leaf,
         bytes32[] calldata proof
     ) private view returns (bool) {
-        if (_hashOf(header) != headerHashOf[header.epoch]) return false;
+        if (header.epoch >= nextEpoch()) return false;
+        if (_kept(_hashOf(header)) != _records[header.epoch].headerHash) return false;
         bytes32 leafHash = keccak256(bytes.concat(keccak256(leaf)));
         return MerkleProof.verifyCalldata(proof, root, leafHash);
     }
 
     function _message(bytes32 headerHash) private view returns (bytes32) {
-        return keccak256(abi.encode(TAG, block.chainid, address(this), headerHash));
+        return keccak256(abi.encode(TAG, block.chainid, address(this), voids, headerHash));
     }
 
     function _hashOf(Header calldata header) private pure returns (bytes32) {
         return keccak256(abi.encode(header));
+    }
+
+    /// @dev The part of a header's hash that is kept.
+    function _kept(bytes32 headerHash) private pure returns (bytes24) {
+        // forge-lint: disable-next-line(unsafe-typecast) -- it is meant to be cut
+        return bytes24(headerHash);
     }
 }

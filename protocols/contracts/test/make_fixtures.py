@@ -41,9 +41,10 @@ QUICKNET_ROUNDS = {
 P = 0x1A0111EA397FE69A4B1BA7B6434BACD764774B84F38512BF6730D2A0F6B0F6241EABFFFEB153FFFFB9FEFFFFFFFFAAAB
 
 ANCHOR_DOMAIN = b"STKR-ANCHOR-V1_BLS12381G1_XMD:SHA-256_SSWU_RO_"
-ANCHOR_TAG = b"stkr/anchor/1".ljust(32, b"\0")
+ANCHOR_TAG = b"stkr/anchor/2".ljust(32, b"\0")
 ANCHOR_ADDRESS = bytes.fromhex("a11ce0000000000000000000000000000000a11c")
 FORGE_CHAIN_ID = 31337
+VOIDS = 0
 COUNCIL_SECRET = 0x5EC1_2E70_F7E5_7C01
 
 RFC_DOMAIN = b"QUUX-V01-CS02-with-BLS12381G1_XMD:SHA-256_SSWU_RO_"
@@ -89,7 +90,9 @@ def anchor() -> dict[str, object]:
     roots = [merkle.keccak256(name) for name in (b"roster", b"proposal", b"evidence", b"score")]
     header_hash = merkle.keccak256(merkle.words(0, *roots, 987_654, 1))
     message = merkle.keccak256(
-        merkle.words(ANCHOR_TAG, FORGE_CHAIN_ID, int.from_bytes(ANCHOR_ADDRESS, "big"), header_hash)
+        merkle.words(
+            ANCHOR_TAG, FORGE_CHAIN_ID, int.from_bytes(ANCHOR_ADDRESS, "big"), VOIDS, header_hash
+        )
     )
     signature = bls.sign(COUNCIL_SECRET, message, ANCHOR_DOMAIN)
     return {

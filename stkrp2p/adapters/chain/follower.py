@@ -15,7 +15,14 @@ import msgspec
 
 from stkrp2p.adapters.chain.abi import interface
 from stkrp2p.adapters.chain.endpoint import Endpoint, EndpointFailed, Refused, unhex
-from stkrp2p.adapters.chain.ledger import TOPICS, AnchorLedger, Event, RegistryLedger, anchor_of
+from stkrp2p.adapters.chain.ledger import (
+    TOPICS,
+    AnchorLedger,
+    Event,
+    LogsMissing,
+    RegistryLedger,
+    Tip,
+)
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.types import UnixMs
 from stkrp2p.ports import AnchorRecord, RegistrySnapshot
@@ -99,6 +106,9 @@ class Follower:
         self._deploy_block = deploy_block
         self._confirmations = confirmations
         self._range_blocks = RANGE_BLOCKS_MAX
+        self.voids = 0
+        """How often an anchor had been voided, as of the last `anchors`."""
+
         self._restart()
 
     def _restart(self) -> None:
@@ -134,33 +144,32 @@ class Follower:
         for _ in range(READS_MAX):
             newest = await latest_block(endpoint)
             await self._catch_up(endpoint)
-            records = await self._newest_anchors(endpoint, newest)
-            if records is not None:
-                final = self._anchors.page(first, count)
-                after = [r for r in records if r.header.epoch >= first]
+            tip = await self._newest_anchors(endpoint, newest)
+            if tip is not None:
+                self.voids = tip.voids
+                final = self._anchors.page(first, min(first + count, tip.kept))
+                after = [r for r in tip.records if r.header.epoch >= first]
                 return tuple((final + after)[:count])
         raise EndpointFailed("its logs and its state disagree about the anchors")
 
-    async def _newest_anchors(
-        self, endpoint: Endpoint, newest: Block
-    ) -> tuple[AnchorRecord, ...] | None:
-        """Return the anchors after the final ones; `None` if the chain changed meanwhile."""
-        events: list[Event] = []
+    async def _newest_anchors(self, endpoint: Endpoint, newest: Block) -> Tip | None:
+        """Return what became of the anchors by then; `None` if the chain changed meanwhile."""
+        tip = self._anchors.tip
         start = self.height + 1
         while start <= newest.height:
             end, found = await self._events(endpoint, [self._anchor], start, newest.height)
-            events += found
+            try:
+                for event in found:
+                    tip = tip.after(event, is_final=False)
+            except LogsMissing:
+                return None
             start = end + 1
-        records = tuple(anchor_of(e, is_final=False) for e in events if e.name == "Anchored")
-        epochs = [r.header.epoch for r in records]
         call = {
             "to": self._anchor,
             "data": f"0x{interface('ReputationAnchor').call('nextEpoch').hex()}",
         }
         next_epoch = await endpoint.ask("eth_call", call, newest.number, parse=_read_next_epoch)
-        if epochs != list(range(len(self._anchors), next_epoch)):
-            return None
-        return records
+        return tip if tip.next_epoch == next_epoch else None
 
     async def _catch_up(self, endpoint: Endpoint) -> Block:
         """Fold in all blocks up to the last final one; return it."""

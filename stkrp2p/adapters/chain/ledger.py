@@ -144,16 +144,59 @@ def anchor_of(event: Event, *, is_final: bool) -> AnchorRecord:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tip:
+    """What some events after the final ones have made of the anchors."""
+
+    kept: int
+    """How many of the final anchors still stand: a challenge may void those as well."""
+
+    voids: int
+    """How often an anchor was voided, since the contract was deployed."""
+
+    records: tuple[AnchorRecord, ...]
+    """The anchors after those kept."""
+
+    @property
+    def next_epoch(self) -> int:
+        """The epoch to be anchored next."""
+        return self.kept + len(self.records)
+
+    def after(self, event: Event, *, is_final: bool) -> Tip:
+        """Return what one more event makes of it.
+
+        Raises:
+            LogsMissing: It does not follow from those before it.
+        """
+        if event.name == "Anchored":
+            record = anchor_of(event, is_final=is_final)
+            if record.header.epoch != self.next_epoch:
+                raise LogsMissing(f"epoch {record.header.epoch} follows {self.next_epoch - 1}")
+            return replace(self, records=(*self.records, record))
+        if event.name == "Voided":
+            return self._cut(event.fields["epoch"], event.fields["voids"])
+        return self
+
+    def _cut(self, epoch: int, voids: int) -> Tip:
+        """Return it without the anchors from an epoch on."""
+        if voids != self.voids + 1 or epoch >= self.next_epoch:
+            raise LogsMissing(f"void {voids} of epoch {epoch} follows {self.voids}")
+        kept = min(self.kept, epoch)
+        return Tip(kept=kept, voids=voids, records=self.records[: epoch - kept])
+
+
 class AnchorLedger:
     """The final anchors. Packed, about 240 bytes each: a network has thousands in a year."""
 
     def __init__(self) -> None:
         """Start with none."""
         self._packed: list[bytes] = []
+        self._voids = 0
 
-    def __len__(self) -> int:
-        """Return how many epochs are anchored; also the next epoch's number."""
-        return len(self._packed)
+    @property
+    def tip(self) -> Tip:
+        """How far the anchors have come."""
+        return Tip(kept=len(self._packed), voids=self._voids, records=())
 
     def apply(self, event: Event) -> None:
         """Take one event in.
@@ -161,16 +204,16 @@ class AnchorLedger:
         Raises:
             LogsMissing: It does not follow from those before it.
         """
-        if event.name != "Anchored":
-            return
-        record = anchor_of(event, is_final=True)
-        if record.header.epoch != len(self._packed):
-            raise LogsMissing(f"epoch {record.header.epoch} follows {len(self._packed) - 1}")
-        self._packed.append(encode(_Packed(record.header, event.block, event.transaction)))
+        tip = self.tip.after(event, is_final=True)
+        del self._packed[tip.kept :]
+        self._voids = tip.voids
+        self._packed += [
+            encode(_Packed(r.header, event.block, event.transaction)) for r in tip.records
+        ]
 
-    def page(self, first: int, count: int) -> list[AnchorRecord]:
-        """Return at most `count` records from epoch `first` on."""
-        return [self._record(p) for p in self._packed[first : first + count]]
+    def page(self, first: int, end: int) -> list[AnchorRecord]:
+        """Return the records of epochs `first` to `end`, without that of `end`."""
+        return [self._record(p) for p in self._packed[first:end]]
 
     def _record(self, packed: bytes) -> AnchorRecord:
         fields = decode(packed, _Packed)
@@ -186,7 +229,7 @@ TOPICS = tuple(
     interface(contract).topic(name)
     for contract, names in (
         ("Registry", ("Registered", "StakeAdded", "Exited", "AddressesSet")),
-        ("ReputationAnchor", ("Anchored",)),
+        ("ReputationAnchor", ("Anchored", "Voided")),
     )
     for name in names
 )

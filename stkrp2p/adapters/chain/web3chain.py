@@ -162,6 +162,11 @@ class Web3Chain:
         """
         return await self._read(lambda e: self._follower.anchors(e, first, ANCHORS_MAX))
 
+    @property
+    def voids(self) -> int:
+        """How often the contract had voided an anchor, as of the last `anchors`."""
+        return self._follower.voids
+
     async def _read(self, work: Callable[[Endpoint], Awaitable[T]]) -> T:
         with trio.move_on_after(READ_S_MAX):
             async with self._reading:

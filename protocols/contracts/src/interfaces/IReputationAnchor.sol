@@ -40,6 +40,13 @@ interface IReputationAnchor is IEpochs {
         bool isVoid
     );
 
+    /// @notice An anchor was shown to be wrong. It and all after it are no more.
+    /// @param  epoch       The epoch whose anchor was wrong: it is to be anchored next.
+    /// @param  voids       How often an anchor has been voided, with this time.
+    /// @param  challenger  Who showed it.
+    /// @param  fault       What is wrong with it.
+    event Voided(uint64 indexed epoch, uint64 voids, address indexed challenger, uint8 fault);
+
     /// @notice Epochs are anchored in order: it is another one's turn, or this one is final already.
     error EpochNotNext(uint64 epoch, uint64 nextEpoch);
 
@@ -61,11 +68,16 @@ interface IReputationAnchor is IEpochs {
     /// @notice The epoch to be anchored next; all before it are final.
     function nextEpoch() external view returns (uint64);
 
-    /// @notice keccak256(abi.encode(header)) of an anchored epoch; 0 if it is not anchored.
-    function headerHashOf(uint64 epoch) external view returns (bytes32);
+    /// @notice How often an anchor has been voided.
+    function voids() external view returns (uint64);
+
+    /// @notice What is kept of an epoch; zeros if it is not anchored.
+    /// @return headerHash  The first 24 bytes of keccak256(abi.encode(header)).
+    /// @return anchoredAt  Time of the block that anchored it, Unix seconds.
+    function recordOf(uint64 epoch) external view returns (bytes24 headerHash, uint64 anchoredAt);
 
     /// @notice The 32 bytes that the council signs for this header.
-    /// @dev    keccak256(abi.encode("stkr/anchor/1", chain id, this contract, header hash)), hashed to
+    /// @dev    keccak256(abi.encode("stkr/anchor/2", chain id, this contract, voids, header hash)), hashed to
     ///         G1 under "STKR-ANCHOR-V1_BLS12381G1_XMD:SHA-256_SSWU_RO_". Naming chain and contract
     ///         keeps a signature from being used anywhere else.
     function anchorMessage(Header calldata header) external view returns (bytes32);
@@ -93,11 +105,11 @@ interface IReputationAnchor is IEpochs {
 
     /// @notice Says whether a member is in the roster of an anchored epoch.
     /// @param  header  The epoch's header.
-    /// @param  words   node_id, nonce, operator, kind, stake.
+    /// @param  words   node_id, nonce, operator, kind, stake, rank, full members, light members.
     /// @param  proof   Siblings from the leaf to the root.
     function verifyRoster(
         Header calldata header,
-        bytes32[5] calldata words,
+        bytes32[8] calldata words,
         bytes32[] calldata proof
     ) external view returns (bool);
 
