@@ -41,11 +41,13 @@ def scalar_of(secret: Secret) -> int:
     Raises:
         ValueError: Not 32 bytes, or not below the order. The message does not quote them.
     """
-    raw = secret.reveal()
-    scalar = int.from_bytes(raw, "big")
-    if len(raw) != SCALAR_BYTES or scalar >= ORDER:
+    if len(secret.reveal()) != SCALAR_BYTES or _number(secret) >= ORDER:
         raise ValueError("the secret is no scalar of 32 bytes")
-    return scalar
+    return _number(secret)
+
+
+def _number(secret: Secret) -> int:
+    return int.from_bytes(secret.reveal(), "big")
 
 
 def value_at(coefficients: Sequence[int], x: int) -> int:
@@ -115,13 +117,8 @@ def key_at(commitments: Sequence[bytes], x: int) -> bytes:
     return reduce(lambda value, point: value * at + point, points).to_compressed_bytes()
 
 
-def sum_of_keys(keys: Iterable[bytes]) -> bytes:
-    """Return the sum of valid keys, at least one; it may be the identity, which is none."""
-    return reduce(lambda a, b: a + b, map(key_point, keys)).to_compressed_bytes()
-
-
 def weighted_keys(weights: Sequence[int], keys: Iterable[bytes]) -> bytes:
-    """Return the sum of weight times valid key, as many of both."""
+    """Return the sum of weight times valid key, as many of both; it may be the identity."""
     points = [key_point(key) for key in keys]
     return G2Point.multiexp_unchecked(points, _scalars(weights)).to_compressed_bytes()
 

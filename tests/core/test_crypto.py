@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from nacl import bindings
 from nacl.exceptions import CryptoError
 
 from stkrp2p.core import crypto
-from stkrp2p.core.crypto import is_signed_by, node_id_of, sha256, sign, u64
+from stkrp2p.core.crypto import Secret, is_signed_by, node_id_of, sha256, sign, u64
 from stkrp2p.core.types import NodeId
+
+SEED = bytes(range(32))
 
 SPECCHECK = json.loads((Path(__file__).parent / "data/ed25519_speccheck.json").read_text())
 """The twelve edge cases of novifinancial/ed25519-speccheck, Apache-2.0."""
@@ -86,3 +92,32 @@ def test_u64_is_8_bytes_big_endian(value: int) -> None:
 def test_what_does_not_fit_u64_is_a_callers_mistake(value: int) -> None:
     with pytest.raises(OverflowError):
         u64(value)
+
+
+LEAKS = {
+    "json": json.dumps,
+    "msgspec's json": msgspec.json.encode,
+    "msgpack": msgspec.msgpack.encode,
+    "pickle": pickle.dumps,
+    "a copy": copy.deepcopy,
+    "a hash": hash,
+    "attributes": vars,
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS.values(), ids=LEAKS)
+def test_a_secret_is_not_turned_into_anything(leak: Callable[[object], object]) -> None:
+    hidden = Secret(SEED)
+    with pytest.raises(TypeError) as refused:
+        leak(hidden)
+    assert SEED.hex() not in str(refused.value)
+
+
+def test_a_secret_shows_only_that_it_is_one() -> None:
+    assert f"{Secret(SEED)} {[Secret(SEED)]!r}" == "Secret(***) [Secret(***)]"
+
+
+def test_secrets_are_compared_by_value() -> None:
+    assert Secret(SEED) == Secret(SEED)
+    assert Secret(SEED) != Secret(bytes(32))
+    assert Secret(SEED) != SEED
