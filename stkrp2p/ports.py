@@ -15,6 +15,8 @@ from stkrp2p.core.anchor import Header, Proposal
 from stkrp2p.core.batch import Batch
 from stkrp2p.core.beacon import BeaconRound
 from stkrp2p.core.challenge import Receipt
+from stkrp2p.core.crypto import Secret
+from stkrp2p.core.group import GovernorShare, Group
 from stkrp2p.core.roster import Registration
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, Judgement, NodeId, Outcome, Round, UnixMs
@@ -479,3 +481,51 @@ class Board(Protocol):
         """Reveal the shares we dealt to a receiver that complained, 32 bytes a purpose."""
 
     async def confirm(self, session: int, group_hash: bytes) -> None: ...
+
+
+class SafeError(Exception):
+    """A governor's secrets could not be written, read or opened; the message names file and reason."""
+
+
+class KeptGroup(NamedTuple):
+    """A group that a session made, as we keep it."""
+
+    group: Group
+    share: GovernorShare | None
+    """Ours; `None` if we hold none, or it was deleted because a later group took over."""
+
+    starts_ms: UnixMs | None
+    """From when its shares sign; `None` as long as the board has not confirmed it."""
+
+
+class Safe(Protocol):
+    """What a governor must not lose of the council's ceremonies, by session; secrets are encrypted.
+
+    Writes return once they are on the disk. Every method may raise `SafeError` and nothing else; what
+    was to be done then can be tried again.
+    """
+
+    async def seed(self, session: int) -> Secret:
+        """Return the seed of our deal; it is drawn, and kept, if there was none."""
+
+    async def deals(self, session: int) -> Mapping[int, bytes]:
+        """Return the encoded deals that we keep, by dealer."""
+
+    async def put_deal(self, session: int, dealer: int, body: bytes) -> None:
+        """Keep an encoded deal; replaces another one of that dealer."""
+
+    async def put_group(self, group: Group, share: GovernorShare | None) -> None:
+        """Keep what a session made; replaces another group of that session, its share included."""
+
+    async def put_start(self, session: int, starts_ms: UnixMs) -> None:
+        """Note from when a kept group's shares sign; replaces."""
+
+    async def groups(self) -> tuple[KeptGroup, ...]:
+        """Return the kept groups in the order of their sessions, the newest `KEPT_GROUPS_MAX`."""
+
+    async def forget(self, before: int) -> None:
+        """Delete the seeds, shares and deals of the sessions before one."""
+
+
+KEPT_GROUPS_MAX = 4
+"""Most groups that `Safe.groups` returns."""

@@ -85,7 +85,7 @@ def write_secret_file(path: Path, content: bytes) -> None:
             os.link(temporary, path)  # unlike a rename, never replaces a key
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except FileExistsError as error:
         raise KeyFileError(f"{path} exists already; a key is never replaced") from error
     except OSError as error:
@@ -101,7 +101,8 @@ def _write_new(path: Path, content: bytes) -> None:
         os.fsync(descriptor)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Put on the disk which files a directory has."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
