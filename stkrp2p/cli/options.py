@@ -32,6 +32,7 @@ _HELP = {
     "workload_url": "Where our own node behind the sidecar answers.",
     "peers": "First peer, a multiaddr with /p2p/<PeerID>; may be repeated.",
     "council_key": "BLS key file of the council of one.",
+    "council_password": "File with the password of a governor's key shares.",
     "account_key": "Ethereum account that registers and anchors.",
     "account_password": "File with that account's password.",
     "log_level": "How much is logged.",

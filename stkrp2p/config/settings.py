@@ -45,6 +45,7 @@ CONFIG_VARIABLE = "STKRP2P_CONFIG"
 CONFIG_FILE = "config.toml"
 NODE_KEY_FILE = "node.key"
 SOCKET_FILE = "control.sock"
+COUNCIL_DIRECTORY = "council"
 STORE_FILE = "store.sqlite"
 
 LISTEN_MAX = 8
@@ -94,6 +95,9 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     council_key: Path | None = None
     """BLS key file; only for the node that is the council of one."""
 
+    council_password: Path | None = None
+    """File with the password of a governor's key shares; unless named, one is made beside them."""
+
     account_key: Path | None = None
     """Ethereum account that registers and anchors: a V3 keystore or, for development, plain hex."""
 
@@ -111,13 +115,20 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return self.data_dir / NODE_KEY_FILE
 
     @property
+    def council_dir(self) -> Path:
+        """Where a governor's key shares are."""
+        return self.data_dir / COUNCIL_DIRECTORY
+
+    @property
     def control_socket(self) -> Path:
         """Socket that a running node answers commands on."""
         return self.data_dir / SOCKET_FILE
 
 
 KEYS = tuple(NodeConfig.__struct_fields__)
-PATH_KEYS = frozenset({"data_dir", "council_key", "account_key", "account_password"})
+PATH_KEYS = frozenset(
+    {"data_dir", "council_key", "council_password", "account_key", "account_password"}
+)
 LIST_KEYS = frozenset({"listen", "announce", "rpc", "beacons", "peers"})
 
 
