@@ -16,7 +16,7 @@ import msgspec
 from web3 import HTTPProvider, Web3
 from web3.types import RPCEndpoint
 
-from stkrp2p.adapters.artifacts import load
+from stkrp2p.adapters.artifacts import Artifact, load
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import Header, anchor_message
 from stkrp2p.core.beacon import Beacon
@@ -59,7 +59,10 @@ class Chain:
 
     def deploy(self, name: str, *arguments: object) -> Contract:
         """Deploy a contract of the package by its name."""
-        artifact = load(name)
+        return self.create(load(name), *arguments)
+
+    def create(self, artifact: Artifact, *arguments: object) -> Contract:
+        """Deploy any contract."""
         factory = self.web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
         receipt = self._mined(factory.constructor(*arguments).transact({"from": self.accounts[0]}))
         return factory(receipt["contractAddress"])

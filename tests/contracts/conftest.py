@@ -15,6 +15,7 @@ from eth_abi import encode as abi_encode
 from web3 import Web3
 from web3.exceptions import ContractCustomError
 
+from stkrp2p.adapters.artifacts import Artifact
 from testnet.contracts import Chain, running_chain
 
 if TYPE_CHECKING:
@@ -47,6 +48,19 @@ def builder() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def score_harness(builder: ModuleType) -> Artifact:
+    """The tests' own contract around `ScoreMath`."""
+    path, name = "test/lib/ScoreHarness.sol", "ScoreHarness"
+    wanted, sources = builder.compiler_input(), {}
+    builder.sources_of(path, sources)
+    wanted["sources"] = sources
+    wanted["settings"]["outputSelection"] = {path: {name: ["abi", "evm.bytecode.object"]}}
+    made = builder.compile_json(json.dumps(wanted))[path][name]
+    bytecode = bytes.fromhex(made["evm"]["bytecode"]["object"])
+    return Artifact(abi=made["abi"], bytecode=bytecode, runtime=b"", immutables=())
 
 
 @pytest.fixture(scope="session")
