@@ -20,7 +20,7 @@ import trio
 from stkrp2p.adapters.chain import Web3Chain
 from stkrp2p.adapters.clock import SystemClock, SystemEntropy
 from stkrp2p.adapters.drand import DrandBeacons
-from stkrp2p.adapters.keys import load_account_key, load_bls_key, load_node_key
+from stkrp2p.adapters.keys import load_account_key, load_node_key
 from stkrp2p.adapters.libp2p import open_network
 from stkrp2p.adapters.store import SqliteStore
 from stkrp2p.adapters.workloads import DEFAULT_RPC_URL, WorkloadExaminer, open_workload
@@ -28,6 +28,7 @@ from stkrp2p.api.control import serve_control
 from stkrp2p.config import NetworkFile, NodeConfig, read_network
 from stkrp2p.core.batch import Batch
 from stkrp2p.core.challenge import AUDIT_PROTOCOL
+from stkrp2p.core.council import COUNCIL_PROTOCOL, AskGroup
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.reconcile import SYNC_PROTOCOL
 from stkrp2p.core.types import Epoch, NodeId
@@ -43,12 +44,14 @@ from stkrp2p.ports import (
     Workload,
 )
 from stkrp2p.services.auditor import Auditor, run_auditor
+from stkrp2p.services.council import Council, CouncilServer, Seats
 from stkrp2p.services.directory import Directory, run_directory
 from stkrp2p.services.gossip import ACCEPTED_MAX, Gossip, run_publisher, run_writer
 from stkrp2p.services.ledger import Ledger
 from stkrp2p.services.past import PastEpochs
 from stkrp2p.services.responder import Responder
 from stkrp2p.services.rounds import Arrival, RoundSource, run_gap_filler, run_rounds
+from stkrp2p.services.sampler import Sampler
 from stkrp2p.services.sealer import Sealer, run_sealer
 from stkrp2p.services.sync import SyncClient, SyncServer, run_sync
 from stkrp2p.services.tables import Tables
@@ -87,8 +90,8 @@ class Identity:
     announced: tuple[str, ...] = ()
     """Addresses it gives others instead of those it listens on."""
 
-    council_secret: int | None = field(default=None, repr=False)
-    """Of the council of one, for the node that seals."""
+    seats: Seats = field(default_factory=Seats)
+    """Our shares of the council's keys; none for who is no governor."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,7 +110,8 @@ class Node:
     directory: Directory
     watcher: Watcher
     auditor: Auditor
-    sealer: Sealer | None
+    council: CouncilServer
+    sealer: Sealer
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Load what the store holds, then serve, audit, gossip and watch until cancelled.
@@ -121,6 +125,7 @@ class Node:
         arrivals_in, arrivals_out = trio.open_memory_channel[Arrival](ARRIVALS_MAX)
         network = ports.network
         network.serve(SYNC_PROTOCOL, self.server.answer, answer_bytes_max=ANSWER_BYTES_MAX)
+        network.serve(COUNCIL_PROTOCOL, self.council.answer, answer_bytes_max=ANSWER_BYTES_MAX)
         network.serve(AUDIT_PROTOCOL, self.responder.answer, answer_bytes_max=FRAME_BYTES_MAX)
         self.gossip.join(accepted_in)
         async with trio.open_nursery() as nursery:
@@ -134,8 +139,7 @@ class Node:
             nursery.start_soon(
                 run_directory, self.directory, self.identity.secret, clock, ports.entropy
             )
-            if self.sealer is not None:
-                nursery.start_soon(run_sealer, self.sealer)
+            nursery.start_soon(run_sealer, self.sealer)
             task_status.started()
 
     def status(self) -> Mapping[str, object]:
@@ -151,7 +155,7 @@ class Node:
             "network_id": self.genesis.network_id.hex(),
             "node": self.identity.node.hex(),
             "mode": "light" if self.identity.is_light else "full",
-            "is_council": self.sealer is not None,
+            "is_council": self._is_governor(),
             "addresses": list(self.ports.network.addresses),
             "epoch": epoch,
             "round_due": due,
@@ -188,6 +192,10 @@ class Node:
             },
         }
 
+    def _is_governor(self) -> bool:
+        seat = self.identity.seats.at(self.ports.clock.unix_ms())
+        return seat is not None and seat.share is not None
+
     def peers(self) -> Mapping[str, object]:
         """Return the peers connected now; JSON types only."""
         return {
@@ -211,6 +219,11 @@ def build_node(genesis: Genesis, identity: Identity, ports: Ports) -> Node:
     ledger = Ledger(genesis, ports.store, retain_epochs=retain, is_light=identity.is_light)
     directory = Directory(ledger=ledger, network=network, announced=identity.announced)
     sync = SyncClient(ledger=ledger, network=network, entropy=ports.entropy)
+    seats = identity.seats
+    server = CouncilServer(network_id=genesis.network_id, seats=seats)
+    server.on(AskGroup, server.give_group, is_open=True)
+    sealer = _sealer(identity, ports, ledger, sync)
+    sealer.serve(server)
     return Node(
         genesis=genesis,
         identity=identity,
@@ -256,16 +269,19 @@ def build_node(genesis: Genesis, identity: Identity, ports: Ports) -> Node:
             clock=clock,
             store=ports.store,
         ),
-        sealer=_sealer(identity, ports, ledger, sync),
+        council=server,
+        sealer=sealer,
     )
 
 
-def _sealer(identity: Identity, ports: Ports, ledger: Ledger, sync: SyncClient) -> Sealer | None:
-    if identity.council_secret is None:
-        return None
+def _sealer(identity: Identity, ports: Ports, ledger: Ledger, sync: SyncClient) -> Sealer:
+    node = identity.node
     return Sealer(
-        node=identity.node,
-        council_secret=identity.council_secret,
+        node=node,
+        secret=identity.secret,
+        seats=identity.seats,
+        council=Council(node=node, network=ports.network),
+        sampler=Sampler(node=node, ledger=ledger, sync=sync, clock=ports.clock),
         ledger=ledger,
         sync=sync,
         chain=ports.chain,
@@ -284,13 +300,11 @@ def load_identity(config: NodeConfig) -> Identity:
         KeyFileError: A key file is missing, not ours, or readable by others.
     """
     key = load_node_key(config.node_key)
-    council = load_bls_key(config.council_key).scalar() if config.council_key else None
     return Identity(
         node=key.node,
         secret=key.secret.reveal(),
         is_light=config.mode == "light",
         announced=config.announce,
-        council_secret=council,
     )
 
 

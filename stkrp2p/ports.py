@@ -281,8 +281,13 @@ class Store(History, Protocol):
 
     async def own_batch(self, epoch: Epoch) -> Batch | None: ...
 
-    async def record_header(self, header: Header) -> Header:
-        """Record, durably, the header the council is about to sign; returns the epoch's first."""
+    async def record_vote(self, slot: int, voids: int, header: Header) -> Header:
+        """Record, durably, the header we are about to vote for.
+
+        Returns:
+            The header recorded first for its epoch in that slot, with so many voids: a governor
+            votes once in a slot, and for that one.
+        """
 
     async def put_observations(self, observations: Sequence[Observation]) -> None: ...
 
@@ -297,6 +302,9 @@ class Store(History, Protocol):
 
     async def put_epoch(self, epoch: StoredEpoch, scores: Sequence[Score]) -> None:
         """Keep an epoch's roots and score table (empty for light nodes) for good; replaces."""
+
+    async def take_back(self, first: Epoch) -> None:
+        """Forget the roots and tables of an epoch and all later ones: they stand no more."""
 
     async def last_anchored(self) -> Epoch | None: ...
 

@@ -29,6 +29,7 @@ from stkrp2p.core.anchor import Header, anchor_message
 from stkrp2p.core.batch import Batch, read_batch
 from stkrp2p.core.beacon import Beacon, BeaconRound, round_message
 from stkrp2p.core.crypto import node_id_of
+from stkrp2p.core.group import Purpose
 from stkrp2p.core.merkle import is_proved
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.params import MINIMAL, Params
@@ -64,6 +65,8 @@ from stkrp2p.ports import (
     WorkloadError,
     WorkloadHealth,
 )
+from stkrp2p.services.council import Seat, Seats
+from testnet.dealer import deal, draw_polynomials
 
 GENESIS_S = 5
 """Virtual seconds before round 1."""
@@ -258,7 +261,7 @@ class SimStore:
 
     def __init__(self) -> None:
         self.own: dict[Epoch, Batch] = {}
-        self.own_headers: dict[int, Header] = {}
+        self.own_votes: dict[tuple[int, int, int], Header] = {}
         self.seen: dict[tuple[Round, NodeId], Observation] = {}
         self.kept_batches: dict[Epoch, dict[bytes, Batch]] = defaultdict(dict)
         self.kept_rounds: dict[Round, BeaconRound] = {}
@@ -287,9 +290,9 @@ class SimStore:
         async with self._call():
             return self.own.get(epoch)
 
-    async def record_header(self, header: Header) -> Header:
+    async def record_vote(self, slot: int, voids: int, header: Header) -> Header:
         async with self._call(is_write=True):
-            return self.own_headers.setdefault(header.epoch, header)
+            return self.own_votes.setdefault((header.epoch, voids, slot), header)
 
     async def put_observations(self, observations: Sequence[Observation]) -> None:
         async with self._call(is_write=True):
@@ -335,6 +338,11 @@ class SimStore:
     async def scores(self, epoch: Epoch) -> tuple[Score, ...]:
         async with self._call():
             return self.epochs[epoch][1] if epoch in self.epochs else ()
+
+    async def take_back(self, first: Epoch) -> None:
+        async with self._call(is_write=True):
+            for epoch in [e for e in self.epochs if e >= first]:
+                del self.epochs[epoch]
 
     async def last_anchored(self) -> Epoch | None:
         async with self._call():
@@ -570,7 +578,9 @@ class SimNode:
     corrupt: Callable[[Node], None] | None = None
     """Turns the node into an adversary before it runs."""
 
-    is_council: bool = False
+    seats: Seats = field(default_factory=Seats)
+    """Its shares of the council's keys; they outlive it, as key files would."""
+
     node: Node | None = None
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     stopped: trio.Event = field(default_factory=trio.Event)
@@ -594,13 +604,16 @@ class SimNode:
 class SimNetwork:
     """A whole network under one virtual clock."""
 
-    def __init__(self, *, seed: int, params: Params, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, *, seed: int, params: Params, nursery: trio.Nursery, governors: int = 1
+    ) -> None:
         """Prepare an empty network whose round 1 falls due in `GENESIS_S`."""
         self.random = random.Random(seed)
         self.wire = SimWire(seed, nursery)
         self.nursery = nursery
         self.beacon_secret = bls.secret_of(self.random.randbytes(48))
-        self.council_secret = bls.secret_of(self.random.randbytes(48))
+        self.polynomials = draw_polynomials(self.random, governors)
+        self.governors = governors
         beacon = Beacon(
             public_key=bls.public_key_of(self.beacon_secret),
             genesis_ms=UnixMs(int((trio.current_time() + GENESIS_S) * 1000)),
@@ -615,14 +628,14 @@ class SimNetwork:
             registry=bytes(20),
             anchor=bytes(20),
             council=bytes(20),
-            council_key=bls.public_key_of(self.council_secret),
+            council_key=bls.public_key_of(self.polynomials[Purpose.ANCHOR][0]),
         )
         self.chain = SimChain(self.genesis)
         self.nodes: list[SimNode] = []
         self.member_of: dict[NodeId, SimNode] = {}
 
     def add(self, kind: Kind = Kind.FULL, *, effective: int = 0) -> SimNode:
-        """Register a node; the first one is the council."""
+        """Register a node; the first ones are the governors."""
         secret = self.random.randbytes(32)
         operator = Operator(self.random.randbytes(20))
         node = SimNode(
@@ -632,7 +645,6 @@ class SimNetwork:
             operator=operator,
             beacons=SimBeacons(self.beacon_secret, self.genesis.beacon),
             chain=SimChainPort(self.chain),
-            is_council=not self.nodes,
         )
         claim = sign_claim(secret, self.genesis.network_id, operator, node.id, 0)
         profile = Profile(version=1, workload="echo", addresses=())
@@ -649,7 +661,14 @@ class SimNetwork:
         self.chain.registrations.append(entry)
         self.nodes.append(node)
         self.member_of[node.id] = node
+        if len(self.nodes) == self.governors:
+            self._seat_governors()
         return node
+
+    def _seat_governors(self) -> None:
+        for share in deal(self.polynomials, [n.id for n in self.nodes]):
+            seat = Seat(group=share.group, share=share, starts_ms=UnixMs(0))
+            self.nodes[share.index].seats.add(seat)
 
     async def start(self, member: SimNode) -> None:
         """Start a node, or start it again with what its store holds."""
@@ -658,7 +677,7 @@ class SimNetwork:
             node=member.id,
             secret=member.secret,
             is_light=member.kind is Kind.LIGHT,
-            council_secret=self.council_secret if member.is_council else None,
+            seats=member.seats,
         )
         ports = Ports(
             clock=SimClock(),
@@ -737,19 +756,21 @@ async def running(
     full: int,
     light: int = 0,
     params: Params = SHORT,
+    governors: int = 1,
     prepare: Callable[[SimNetwork], None] = lambda _network: None,
 ) -> AsyncIterator[SimNetwork]:
     """Run a network of so many nodes for the time of the context.
 
     Args:
         seed: Of everything random.
-        full: How many full nodes; the first is the council.
+        full: How many full nodes.
         light: How many light nodes.
+        governors: How many of the full nodes are governors; the first ones.
         params: The preset.
         prepare: Called before the first node starts.
     """
     async with trio.open_nursery() as nursery:
-        network = SimNetwork(seed=seed, params=params, nursery=nursery)
+        network = SimNetwork(seed=seed, params=params, nursery=nursery, governors=governors)
         for _ in range(full):
             network.add()
         for _ in range(light):

@@ -68,7 +68,10 @@ _STAKE_BYTES: Final = 32
 
 _SCHEMA = f"""
 CREATE TABLE own_batch (epoch INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT;
-CREATE TABLE own_header (epoch INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE own_vote (
+    epoch INTEGER, voids INTEGER, slot INTEGER, value BLOB NOT NULL,
+    PRIMARY KEY (epoch, voids, slot)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE observation (
     round INTEGER, target BLOB, value BLOB NOT NULL, PRIMARY KEY (round, target)
 ) STRICT, WITHOUT ROWID;
@@ -308,14 +311,14 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> bool:
 
 def _check_own_records(connection: sqlite3.Connection) -> None:
     """Read all that we ever signed: a damaged record must stop the node, not be signed anew."""
-    for table in ("own_batch", "own_header"):
+    for table in ("own_batch", "own_vote"):
         (line,) = connection.execute(f"PRAGMA quick_check({table})").fetchone()
         if line != "ok":
             raise StoreCorrupt(f"the store is damaged: {line}; {_RESTORE}")
     for epoch, value in connection.execute("SELECT epoch, value FROM own_batch"):
         _read_batch(value, "own_batch", epoch)
-    for epoch, value in connection.execute("SELECT epoch, value FROM own_header"):
-        _read(value, Header, "own_header", epoch)
+    for *key, value in connection.execute("SELECT epoch, voids, slot, value FROM own_vote"):
+        _read(value, Header, "own_vote", *key)
 
 
 @contextmanager
@@ -472,9 +475,9 @@ class StoreReader:
         """Return the batch we recorded for an epoch."""
         return await self._run(lambda c: _own_batch(c, epoch))
 
-    async def own_header(self, epoch: Epoch) -> Header | None:
-        """Return the header that our council recorded for an epoch."""
-        return await self._run(lambda c: _own_header(c, epoch))
+    async def own_vote(self, epoch: Epoch, voids: int, slot: int) -> Header | None:
+        """Return the header that we recorded for a slot of an epoch."""
+        return await self._run(lambda c: _own_vote(c, epoch, voids, slot))
 
     async def observations(self, first: Round, last: Round) -> tuple[Observation, ...]:
         """Return our observations of rounds `first` to `last`, in order of round and target."""
@@ -577,10 +580,10 @@ def _own_batch(connection: sqlite3.Connection, epoch: Epoch) -> Batch | None:
     return None if row is None else _read_batch(row[0], "own_batch", epoch)
 
 
-def _own_header(connection: sqlite3.Connection, epoch: Epoch) -> Header | None:
-    query = "SELECT value FROM own_header WHERE epoch = ?"
-    row = connection.execute(query, (epoch,)).fetchone()
-    return None if row is None else _read(row[0], Header, "own_header", epoch)
+def _own_vote(connection: sqlite3.Connection, epoch: int, voids: int, slot: int) -> Header | None:
+    query = "SELECT value FROM own_vote WHERE epoch = ? AND voids = ? AND slot = ?"
+    row = connection.execute(query, (epoch, voids, slot)).fetchone()
+    return None if row is None else _read(row[0], Header, "own_vote", epoch, voids, slot)
 
 
 def _registry(connection: sqlite3.Connection) -> RegistrySnapshot | None:
@@ -668,17 +671,17 @@ class SqliteStore(StoreReader):
 
         return await self._run(record)
 
-    async def record_header(self, header: Header) -> Header:
-        """Record the header about to be signed, durably; returns the epoch's first."""
-        epoch = Epoch(header.epoch)
-        value = _sealed(encode(header), "own_header", epoch)
+    async def record_vote(self, slot: int, voids: int, header: Header) -> Header:
+        """Record the header about to be voted for, durably; returns the slot's first."""
+        key = (header.epoch, voids, slot)
+        value = _sealed(encode(header), "own_vote", *key)
 
         def record(connection: sqlite3.Connection) -> Header:
             with _durable_transaction(connection):
-                recorded = _own_header(connection, epoch)
+                recorded = _own_vote(connection, *key)
                 if recorded is not None:
                     return recorded
-                connection.execute("INSERT INTO own_header VALUES (?, ?)", (epoch, value))
+                connection.execute("INSERT INTO own_vote VALUES (?, ?, ?, ?)", (*key, value))
             return header
 
         return await self._run(record)
@@ -772,6 +775,16 @@ class SqliteStore(StoreReader):
                 connection.executemany("INSERT INTO score VALUES (?, ?, ?, ?)", table)
 
         await self._run(write)
+
+    async def take_back(self, first: Epoch) -> None:
+        """Forget the roots and tables of epochs from `first` on."""
+
+        def forget(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                connection.execute("DELETE FROM epoch WHERE epoch >= ?", (first,))
+                connection.execute("DELETE FROM score WHERE epoch >= ?", (first,))
+
+        await self._run(forget)
 
     async def prune(self, before: Epoch, before_round: Round) -> None:
         """Forget batches of epochs before `before`, observations and rounds before `before_round`.

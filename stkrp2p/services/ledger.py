@@ -376,9 +376,9 @@ class Ledger:
         return Epoch(min(settled, self.last_folded) + 1)
 
     def take_anchors(self, first: Epoch, records: Sequence[AnchorRecord]) -> None:
-        """Take over what the chain says now of the epochs from `first` on; it may have reorganised.
+        """Take over what the chain says now of the epochs from `first` on.
 
-        Another header for an epoch that we folded sets the alarm: the council signed two.
+        It may have reorganised, or voided what stood there; `roll_back` must follow.
         """
         for epoch in [e for e in self.anchored if e >= first]:
             del self.anchored[epoch]
@@ -387,12 +387,34 @@ class Ledger:
             self.anchored[epoch] = record.header
             if record.is_final:
                 self._final = max(self._final, epoch)
-            if self._folded.get(epoch, record.header) != record.header:
-                self.alarm = f"epoch {epoch} is anchored again with another header"
-                log.critical("anchored again with another header", epoch=epoch)
         taken_back = [e for e in self._folded if e >= first and e not in self.anchored]
         self.taken_back = tuple(sorted(taken_back))
         self.is_chain_seen = True
+
+    async def roll_back(self) -> None:
+        """Take back what we folded on top of an anchor that another one has replaced.
+
+        Two motions may both have been signed, and the chain reorganised from one to the other; or an
+        anchor that a light node followed was voided, and the epoch anchored anew. What was folded
+        before stands; the rest is folded again as it is anchored now.
+
+        Raises:
+            NoSpace: The disk takes no more; nothing changed.
+        """
+        replaced = [e for e, h in self._folded.items() if self.anchored.get(e, h) != h]
+        if not replaced:
+            return
+        first = min(replaced)
+        log.warning("anchors replaced", first=first, last=self.last_folded)
+        await self._store.take_back(first)
+        for epoch in [e for e in self._folded if e >= first]:
+            del self._folded[epoch]
+            self.proposals.pop(epoch, None)
+        folded = await self._store.last_anchored()
+        self.last_folded = Epoch(-1) if folded is None else folded
+        self._scores = await self._store.scores(self.last_folded)
+        self._final = min(self._final, Epoch(first - 1))
+        self.taken_back = tuple(e for e in self.taken_back if e < first)
 
     # ------------------------------------------------------------------ folding
 

@@ -1,26 +1,55 @@
-"""Seal epochs: the council of one proposes, signs and anchors, epoch after epoch in order.
+"""Seal epochs: governors move, examine and vote, and whoever holds t votes anchors.
 
-At the sealing round the batches that came in time and whose auditors show the sampled receipt are
-included; those of equivocators are not. Proposal and header are on disk before the header is signed,
-so the council never signs two headers of one epoch, and can go on from any moment. An epoch is sealed
-on top of the scores of the one before, which must be anchored; an anchor that waits for the chain, or
-that a reorganisation took back, is sent again, in order.
+After an epoch's sealing round the governors take turns, slot by slot. The proposer of a slot asks the
+others whose batches they held in time, and moves the header that follows from all of these. A governor
+that is moved a motion tells the others of it, fetches what it lacks, recomputes all roots, refuses with
+a reason what leaves out a batch it holds or was moved differently elsewhere, and else votes: header and
+vote are on disk before anybody sees them. Votes go to all governors; any of them that holds t makes the
+council's signature of them and sends the anchor, in a staggered order. Two motions of two slots may both
+find t votes; Ethereum orders them, and the first is the epoch's.
+
+An epoch is sealed on top of the scores of the one before, which must be anchored.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 import trio
 
-from stkrp2p.core import bls
-from stkrp2p.core.anchor import SealedAnchor, anchor_message, differences, members_in
+from stkrp2p.core.anchor import (
+    ClosedEpoch,
+    Header,
+    Proposal,
+    SealedAnchor,
+    anchor_message,
+    differences,
+    members_in,
+)
 from stkrp2p.core.batch import Batch, EpochView
-from stkrp2p.core.reconcile import AskReceipt, ReceiptProof, bitmap_of
-from stkrp2p.core.sample import Sample, check_receipt, sample_of
-from stkrp2p.core.types import Digest, Epoch, NodeId, ProtocolError, Round
-from stkrp2p.core.wire import ANSWER_BYTES_MAX, decode
+from stkrp2p.core.council import (
+    REASON_CHARACTERS_MAX,
+    AskHeld,
+    AskShown,
+    Echo,
+    EchoHeard,
+    GiveVote,
+    Heard,
+    HeldList,
+    Motion,
+    Vote,
+    check_motion,
+    id_of,
+    is_moved_by,
+    proposer_of,
+    sign_motion,
+    slot_ms,
+)
+from stkrp2p.core.group import GovernorShare, Group, Purpose, combine, partial_sign
+from stkrp2p.core.reconcile import ReceiptProof, bitmap_of
+from stkrp2p.core.types import Epoch, NodeId, ProtocolError
 from stkrp2p.ports import (
     Chain,
     ChainUnavailable,
@@ -30,188 +59,179 @@ from stkrp2p.ports import (
     Unreachable,
     WallClock,
 )
-from stkrp2p.services.ledger import Ledger
-from stkrp2p.services.sync import ASK_MS_MAX, SyncClient
+from stkrp2p.services.council import Council, CouncilServer, Seat, Seats
+from stkrp2p.services.ledger import Ledger, MissingBatches, included_batches
+from stkrp2p.services.sampler import Sampler, Shown
+from stkrp2p.services.sync import SyncClient
 
 log = structlog.get_logger()
-
-ASKED_AT_ONCE_MAX = 32
-"""Auditors asked for their sampled receipt at once."""
-
-SAMPLE_TRIES = 2
-"""Times an auditor is asked before its batch is left out."""
-
-SAMPLE_PARTS = 2
-"""An auditor has this part of the settle rounds to show its receipt."""
 
 NOTE_PARTS = 20
 """Looks at the clock in a period, to note who delivered in time."""
 
-IN_TIME_MAX = 1024
-"""Unsealed epochs for which we remember who delivered in time."""
+ECHO_PARTS = 8
+"""A governor waits this part of a slot for word of another motion before it votes."""
+
+ECHO_MS_MAX = 2_000
+
+SLOTS_HEARD_MAX = 4
+"""Slots of an epoch whose motions are remembered."""
+
+MOTIONS_MAX = 2
+"""Motions of one slot that are remembered: two show that its proposer is dishonest."""
+
+VOTED_MAX = 4
+"""Headers of an epoch for which one governor's votes are kept."""
+
+FETCHED_MAX = 1024
+"""Batches and receipts a proposer takes over from one other governor."""
+
+STAGGER_ROUNDS = 2
+"""Rounds by which one governor waits longer than the next before it sends an anchor."""
+
+
+class Refused(Exception):
+    """A motion gets no vote; the reason is a word of `protocols/council.md`, and what about."""
 
 
 @dataclass(frozen=True, slots=True)
-class InTime:
-    """Who had delivered its batch of an epoch when its sealing round fell due."""
+class _Key:
+    """What a vote is for."""
 
-    seed: Digest
-    """Of the epoch, with the roster as it was known then."""
-
-    bitmap: bytes
-    """One bit a member."""
-
-    def members(self, view: EpochView) -> frozenset[NodeId]:
-        """Return who delivered; everybody, if the roster turned out to be another one."""
-        if self.seed != view.seed:
-            return frozenset(m.node for m in view.roster.members)
-        return frozenset(members_in(view, self.bitmap))
+    epoch: Epoch
+    voids: int
+    session: int
+    header_hash: bytes
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Sealer:
-    """The council's part of a node that holds its key."""
+    """A governor's part in anchoring."""
 
     node: NodeId
-    council_secret: int = field(repr=False)
+    secret: bytes = field(repr=False)
+    seats: Seats
+    council: Council
+    sampler: Sampler
     ledger: Ledger
     sync: SyncClient
     chain: Chain
     store: Store
     clock: WallClock
-    in_time: dict[Epoch, InTime] = field(default_factory=dict)
-    """Of the epochs that are due and not yet sealed."""
+    refusals: dict[str, int] = field(default_factory=dict)
+    """Motions that we refused, by reason, for `status`."""
 
-    noted: int = -1
-    """The last epoch looked at for that."""
+    _heard: dict[tuple[Epoch, int], dict[bytes, bytes]] = field(default_factory=dict)
+    """Ids and signatures of the motions of a slot."""
 
-    async def seal(self, epoch: Epoch) -> SealedAnchor | None:
-        """Propose and sign the next epoch; `None` while that cannot be done yet.
+    _moved: dict[bytes, Motion] = field(default_factory=dict)
+    """Motions of the next epochs that we voted for, by header hash."""
 
-        What an earlier run proposed is signed again and nothing else: it was perhaps sent. Nor is
-        anything new proposed for an epoch that is on chain.
+    _votes: dict[_Key, dict[int, bytes]] = field(default_factory=dict)
+    _sealed_ms: int = 0
+    """When we came to hold t votes for the next epoch."""
+
+    _last_move: tuple[Epoch, int, int] = (Epoch(-1), 0, 0)
+    """Epoch, voids and slot of our last motion."""
+
+    def serve(self, server: CouncilServer) -> None:
+        """Say what other governors may ask us."""
+        server.on(AskHeld, self.give_held)
+        server.on(AskShown, self.give_shown)
+        server.on(Motion, self.judge)
+        server.on(Echo, self.hear_echo)
+        server.on(GiveVote, self.take_vote)
+
+    @property
+    def is_seated(self) -> bool:
+        """Whether we hold a share that signs now."""
+        seat = self.seats.at(self.clock.unix_ms())
+        return seat is not None and seat.share is not None
+
+    # ------------------------------------------------------------------ turns
+
+    def due_ms(self, epoch: Epoch) -> int:
+        """Return when the turns of an epoch begin."""
+        return self.ledger.genesis.beacon.due_ms(self.ledger.clock.seal(epoch))
+
+    def slot(self, epoch: Epoch) -> int:
+        """Return the slot of an epoch by our clock; negative before its turns begin."""
+        return (self.clock.unix_ms() - self.due_ms(epoch)) // slot_ms(self.ledger.params)
+
+    def _proposer(self, view: EpochView, slot: int, group: Group) -> NodeId:
+        return NodeId(group.governors[proposer_of(view.seed, slot, len(group.governors))])
+
+    async def step(self) -> None:
+        """Send the oldest anchor that the chain lacks; seal its epoch first if that is due.
+
+        Nothing is done before the chain was seen: it may know what we have forgotten.
         """
+        ledger, seat = self.ledger, self.seats.at(self.clock.unix_ms())
+        if not ledger.is_chain_seen or seat is None or seat.share is None:
+            return
+        self._forget()
+        epoch = ledger.taken_back[0] if ledger.taken_back else Epoch(ledger.last_folded + 1)
+        if epoch in ledger.anchored or self.clock.unix_ms() < self.due_ms(epoch):
+            return
+        sealed = await self._sealed(epoch)
+        if sealed is None:
+            await self._take_turn(epoch, seat, seat.share)
+            sealed = await self._sealed(epoch)
+        if sealed is not None and self._may_send(epoch, seat, seat.share):
+            await self.anchor(sealed)
+
+    async def _sealed(self, epoch: Epoch) -> SealedAnchor | None:
+        """Return the council's signature of an epoch if it still counts, made of votes if need be."""
+        known = await self.ledger.sealed(epoch)
+        if known is not None and known.voids == self.chain.voids:
+            return known
+        for key, votes in self._votes.items():
+            motion, seat = self._moved.get(key.header_hash), self.seats.of(key.session)
+            if key.epoch != epoch or key.voids != self.chain.voids or motion is None or not seat:
+                continue
+            sealed = self._combined(motion, key.voids, seat.group, votes)
+            if sealed is not None and await self._keep(sealed):
+                return sealed
+        return None
+
+    async def _keep(self, sealed: SealedAnchor) -> bool:
+        """Put what will be sent on disk first: nobody could fold an anchor without its proposal."""
+        stored = StoredEpoch(
+            header=sealed.header,
+            proposal=sealed.proposal,
+            signature=sealed.signature,
+            voids=sealed.voids,
+            is_anchored=False,
+        )
         try:
-            stored = await self.store.epoch(epoch)
-            if stored is None and epoch not in self.ledger.anchored:
-                stored = await self._propose(epoch)
-            return await self._sign(stored) if stored else None
+            if stored.header.epoch > self.ledger.last_folded:
+                await self.store.put_epoch(stored, ())
         except NoSpace as error:
             self.ledger.note_full_disk(error)
-            return None
+            return False
+        self.ledger.proposals[Epoch(sealed.header.epoch)] = sealed
+        self._sealed_ms = self.clock.unix_ms()
+        return True
 
-    async def _propose(self, epoch: Epoch) -> StoredEpoch | None:
-        """Close the epoch over what is right now, and put that on disk, unsigned."""
-        ledger = self.ledger
-        view = await ledger.open(epoch)
-        sealing = ledger.round(ledger.clock.seal(epoch))
-        if view is None or sealing is None or not ledger.is_roster_final(epoch):
+    def _combined(
+        self, motion: Motion, voids: int, group: Group, votes: Mapping[int, bytes]
+    ) -> SealedAnchor | None:
+        message = anchor_message(self.ledger.genesis, motion.header, voids)
+        signature = combine(group, Purpose.ANCHOR, votes, message)
+        if signature is None:
             return None
-        shown = await self._shown(view, sealing.randomness)
-        # Proofs of equivocation may have come while receipts were asked for.
-        tainted = ledger.evidence(epoch).equivocators()
-        included = {auditor: batch for auditor, batch in shown.items() if auditor not in tainted}
-        closed = await ledger.propose(included, tainted, epoch)
-        if closed is None:
-            return None
-        stored = StoredEpoch(
-            header=closed.header, proposal=closed.proposal, signature=None, is_anchored=False
+        return SealedAnchor(
+            header=motion.header, proposal=motion.proposal, voids=voids, signature=signature
         )
-        await self.store.put_epoch(stored, closed.scores)
-        return stored
 
-    async def _sign(self, stored: StoredEpoch) -> SealedAnchor | None:
-        """Sign a proposed header if it is the one recorded for its epoch, durably, before."""
-        header, proposal = stored.header, stored.proposal
-        recorded = await self.store.record_header(header)
-        if recorded != header or proposal is None:
-            wrong = ", ".join(differences(header, recorded))
-            self.ledger.alarm = f"epoch {header.epoch} was sealed before with another {wrong}"
-            log.critical("sealed before with another header", epoch=header.epoch, fields=wrong)
-            return None
-        message = anchor_message(self.ledger.genesis, header, self.chain.voids)
-        signature = bls.sign(self.council_secret, message, bls.ANCHOR_DST)
-        sealed = SealedAnchor(
-            header=header, proposal=proposal, voids=self.chain.voids, signature=signature
-        )
-        self.ledger.proposals[Epoch(header.epoch)] = sealed
-        return sealed
-
-    def note_batches_in_time(self) -> None:
-        """Remember who had delivered when an epoch's sealing round fell due.
-
-        From that moment its sample can be known, so a batch that comes later proves nothing. What
-        came while we were down cannot be told apart, and is taken.
-        """
-        ledger, clock = self.ledger, self.ledger.clock
-        last_due = ledger.genesis.beacon.last_due(self.clock.unix_ms())
-        due = Epoch(clock.epoch_of(Round(last_due - ledger.params.settle_rounds + 1)) - 1)
-        view = ledger.view(due)
-        if due > self.noted and view is not None:
-            self.noted = due
-            if last_due == clock.seal(due):
-                evidence = ledger.evidence(due)
-                held = [bool(evidence.of(m.node)) for m in view.roster.members]
-                self.in_time[due] = InTime(view.seed, bitmap_of(held))
-        for epoch in [e for e in self.in_time if e <= max(ledger.last_folded, due - IN_TIME_MAX)]:
-            del self.in_time[epoch]
-
-    async def _shown(self, view: EpochView, randomness: Digest) -> dict[NodeId, Batch]:
-        """Return the batches that came in time and whose auditors show the sampled receipt."""
-        shown: dict[NodeId, Batch] = {}
-        evidence = self.ledger.evidence(view.epoch)
-        noted = self.in_time.get(view.epoch)
-        left_out = evidence.equivocators()
-        if noted is not None:
-            left_out |= {b.auditor for b in evidence} - noted.members(view)
-        turns = trio.CapacityLimiter(ASKED_AT_ONCE_MAX)
-
-        async def examine(batch: Batch) -> None:
-            async with turns:
-                if await self._is_shown(batch, view, randomness):
-                    shown[batch.auditor] = batch
-
-        async with trio.open_nursery() as nursery:
-            for batch in evidence:
-                if batch.auditor not in left_out:
-                    nursery.start_soon(examine, batch)
-        return shown
-
-    async def _is_shown(self, batch: Batch, view: EpochView, randomness: Digest) -> bool:
-        """Tell whether the auditor shows the receipt that the sealing round picked."""
-        sample = sample_of(batch, view, randomness)
-        if sample is None or batch.auditor == self.node:
+    def _may_send(self, epoch: Epoch, seat: Seat, share: GovernorShare) -> bool:
+        """Tell whether it is our turn to send: one after the other, lest two pay for one anchor."""
+        view, count = self.ledger.view(epoch), len(seat.group.governors)
+        if view is None:
             return True
-        for _ in range(SAMPLE_TRIES):
-            try:
-                await self._check_sample(batch, view, sample)
-            except (Unreachable, ProtocolError) as error:
-                log.info("receipt not shown", auditor=batch.auditor.hex()[:8], error=str(error))
-            else:
-                return True
-        return False
-
-    async def _check_sample(self, batch: Batch, view: EpochView, sample: Sample) -> None:
-        question = AskReceipt(
-            network=view.network, epoch=view.epoch, target=sample.target, round=sample.round
-        )
-        params = self.ledger.params
-        settle_ms = params.settle_rounds * params.period_ms
-        timeout_ms = max(1, min(ASK_MS_MAX, settle_ms // SAMPLE_PARTS))
-        raw = await self.sync.ask(batch.auditor, question, timeout_ms=timeout_ms)
-        if not raw:
-            raise ProtocolError("no-receipt")
-        shown = decode(raw, ReceiptProof, bytes_max=ANSWER_BYTES_MAX)
-        probed = self.ledger.round(sample.round)
-        if probed is None:
-            raise ProtocolError("not-ready")
-        check_receipt(
-            shown.receipt,
-            shown.proof,
-            batch=batch,
-            sample=sample,
-            randomness=probed.randomness,
-        )
+        first = proposer_of(view.seed, max(0, self.slot(epoch)), count)
+        wait_ms = (share.index - first) % count * STAGGER_ROUNDS * self.ledger.params.period_ms
+        return self.clock.unix_ms() >= self._sealed_ms + wait_ms
 
     async def anchor(self, sealed: SealedAnchor) -> bool:
         """Send an epoch's anchor; tell whether the chain took the order."""
@@ -222,25 +242,364 @@ class Sealer:
             return False
         return True
 
-    async def step(self) -> None:
-        """Send the oldest anchor that the chain lacks; seal its epoch first if that is due.
+    # ------------------------------------------------------------------ moving
 
-        Nothing is done before the chain was seen: it may know what we have forgotten.
-        """
-        ledger = self.ledger
-        if not ledger.is_chain_seen:
+    async def _take_turn(self, epoch: Epoch, seat: Seat, share: GovernorShare) -> None:
+        """Move a motion if this slot is ours and half of it is left."""
+        view, slot, voids = await self.ledger.open(epoch), self.slot(epoch), self.chain.voids
+        if view is None or self._last_move == (epoch, voids, slot):
             return
-        if ledger.taken_back:
-            epoch = ledger.taken_back[0]
-            sealed = await ledger.sealed(epoch)
-        else:
-            epoch = Epoch(ledger.last_folded + 1)
-            due_ms = ledger.genesis.beacon.due_ms(ledger.clock.seal(epoch))
-            if self.clock.unix_ms() < due_ms:
-                return
-            sealed = ledger.proposals.get(epoch) or await self.seal(epoch)
-        if sealed is not None and epoch not in ledger.anchored:
-            await self.anchor(sealed)
+        length_ms = slot_ms(self.ledger.params)
+        left_ms = self.due_ms(epoch) + (slot + 1) * length_ms - self.clock.unix_ms()
+        is_alone = len(seat.group.governors) == 1
+        if self._proposer(view, slot, seat.group) != self.node:
+            return
+        if left_ms < length_ms // 2 and not is_alone:
+            return
+        with trio.move_on_after(length_ms / 1000):
+            await self._move(view, slot, seat, share)
+
+    async def _move(self, view: EpochView, slot: int, seat: Seat, share: GovernorShare) -> None:
+        voids = self.chain.voids
+        found = await self._terms(view, seat.group)
+        if found is None:
+            return
+        header, proposal = found
+        self._last_move = (view.epoch, voids, slot)
+        motion = sign_motion(
+            self.secret,
+            network=view.network,
+            slot=slot,
+            voids=voids,
+            header=header,
+            proposal=proposal,
+        )
+        own = await self._vote(motion, share)
+        if own is None:
+            return
+        answers = await self.council.ask_all(
+            seat.group, motion, Vote, timeout_ms=slot_ms(self.ledger.params)
+        )
+        for node, vote in sorted(answers.items()):
+            self._count(motion, seat.group, node, vote)
+
+    def _count(self, motion: Motion, group: Group, node: NodeId, vote: Vote) -> None:
+        if vote.reason:
+            log.info(
+                "motion refused",
+                epoch=motion.header.epoch,
+                governor=node.hex()[:8],
+                reason=vote.reason,
+            )
+        elif vote.index < len(group.governors) and group.governors[vote.index] == node:
+            self._keep_vote(motion, group.session, vote.index, vote.signature)
+
+    async def _terms(self, view: EpochView, group: Group) -> tuple[Header, Proposal] | None:
+        """Return what to move: what we voted for before, else what follows from all we can find."""
+        stored = await self.store.epoch(view.epoch)
+        if stored is not None and stored.proposal is not None:
+            return stored.header, stored.proposal
+        shown = await self.sampler.shown(view)
+        if shown is None or not self.ledger.is_roster_final(view.epoch):
+            return None
+        await self._take_over(view, shown, group)
+        closed = await self._closed(view, shown)
+        return None if closed is None else (closed.header, closed.proposal)
+
+    async def _closed(self, view: EpochView, shown: Shown) -> ClosedEpoch | None:
+        # Proofs of equivocation may have come while receipts were asked for.
+        tainted = self.ledger.evidence(view.epoch).equivocators()
+        included = {a: b for a, b in shown.batches.items() if a not in tainted}
+        return await self.ledger.propose(included, tainted, view.epoch)
+
+    async def _take_over(self, view: EpochView, shown: Shown, group: Group) -> None:
+        """Take over what other governors held in time and were shown, as far as they can show it."""
+        question = AskHeld(network=view.network, epoch=view.epoch)
+        quarter_ms = slot_ms(self.ledger.params) // 4
+        answers = await self.council.ask_all(group, question, HeldList, timeout_ms=quarter_ms)
+        for node, held in sorted(answers.items()):
+            try:
+                theirs = members_in(view, held.shown) if held.seed == view.seed else ()
+                lacking = [n for n in theirs if n not in shown.batches][:FETCHED_MAX]
+                await self._fetch_shown(node, view, lacking)
+            except (Unreachable, ProtocolError) as error:
+                log.info("governor shows less than it says", error=str(error))
+
+    async def _fetch_shown(self, node: NodeId, view: EpochView, auditors: Sequence[NodeId]) -> None:
+        """Fetch batches and receipts that a governor says it has.
+
+        Raises:
+            Unreachable, ProtocolError: It does not give them.
+        """
+        evidence = self.ledger.evidence(view.epoch)
+        if any(not evidence.of(a) for a in auditors):
+            await self.sync.reconcile(node, view.epoch)
+        for auditor in auditors:
+            held = evidence.of(auditor)
+            if len(held) == 1:
+                await self._take_receipt(node, held[0], view)
+
+    async def _take_receipt(self, node: NodeId, batch: Batch, view: EpochView) -> None:
+        """Take over the receipt that a governor was shown; its own it shows as any auditor does.
+
+        Raises:
+            Unreachable, ProtocolError: It does not show it.
+        """
+        if batch.auditor == node:
+            await self.sampler.ask(batch, view)
+            return
+        question = AskShown(network=view.network, epoch=view.epoch, auditor=batch.auditor)
+        receipt = await self.council.ask(node, question, ReceiptProof)
+        self.sampler.accept(batch, view, receipt)
+
+    # ------------------------------------------------------------------ voting
+
+    async def judge(self, peer: NodeId, motion: Motion) -> Vote | None:
+        """Answer a motion with our vote, or with the reason why it gets none."""
+        seat = self.seats.at(self.clock.unix_ms())
+        if seat is None or seat.share is None:
+            return None
+        index = seat.share.index
+        try:
+            await self._examine(peer, motion, seat)
+            signature = await self._vote(motion, seat.share)
+        except Refused as refusal:
+            return self._refuse(index, motion, str(refusal))
+        except (ProtocolError, Unreachable, MissingBatches) as error:
+            return self._refuse(index, motion, f"missing: {error}")
+        if signature is None:
+            return self._refuse(index, motion, "voted: for another motion of this slot")
+        await self._tell(motion, seat, signature)
+        return Vote(index=index, reason="", signature=signature)
+
+    def _refuse(self, index: int, motion: Motion, reason: str) -> Vote:
+        word = reason.partition(":")[0]
+        self.refusals[word] = self.refusals.get(word, 0) + 1
+        log.warning("motion refused by us", epoch=motion.header.epoch, reason=reason)
+        return Vote(index=index, reason=reason[:REASON_CHARACTERS_MAX], signature=b"")
+
+    async def _examine(self, peer: NodeId, motion: Motion, seat: Seat) -> None:
+        """Make sure that a motion deserves our vote.
+
+        Raises:
+            Refused: It does not.
+            ProtocolError, Unreachable, MissingBatches: What it rests on cannot be had.
+        """
+        heard_s = trio.current_time()
+        epoch = Epoch(motion.header.epoch)
+        view = await self._view_for(motion, epoch)
+        if self._proposer(view, motion.slot, seat.group) != peer:
+            raise Refused("turn: this slot is another governor's")
+        if abs(motion.slot - self.slot(epoch)) > 1:
+            raise Refused("slot: it is not the time of this slot")
+        check_motion(motion, peer)
+        self._hear(epoch, motion.slot, id_of(motion), motion.signature)
+        await self._echo(motion, seat.group, peer)
+        await self._check_terms(peer, motion, view)
+        wait_ms = min(ECHO_MS_MAX, slot_ms(self.ledger.params) // ECHO_PARTS)
+        await trio.sleep_until(heard_s + wait_ms / 1000)
+        if len(self._heard.get((epoch, motion.slot), {})) > 1:
+            raise Refused("two-motions: the proposer moved another one in this slot")
+
+    async def _view_for(self, motion: Motion, epoch: Epoch) -> EpochView:
+        ledger = self.ledger
+        if motion.voids != self.chain.voids:
+            raise Refused(f"voids: {motion.voids} are said, {self.chain.voids} known")
+        if not ledger.is_chain_seen or epoch != ledger.last_folded + 1:
+            raise Refused(f"not-ready: the next epoch here is {ledger.last_folded + 1}")
+        view = await ledger.open(epoch)
+        if view is None or not ledger.is_roster_final(epoch):
+            raise Refused("not-ready: the epoch is not complete here")
+        return view
+
+    async def _echo(self, motion: Motion, group: Group, proposer: NodeId) -> None:
+        """Tell the others of a motion, and hear whether they know of another."""
+        echo = Echo(
+            network=motion.network,
+            epoch=motion.header.epoch,
+            slot=motion.slot,
+            motion_id=id_of(motion),
+            signature=motion.signature,
+        )
+        wait_ms = min(ECHO_MS_MAX, slot_ms(self.ledger.params) // ECHO_PARTS)
+        answers = await self.council.ask_all(group, echo, EchoHeard, timeout_ms=wait_ms)
+        for heard in answers.values():
+            if heard.motion_id and is_moved_by(proposer, heard.motion_id, heard.signature):
+                epoch = Epoch(motion.header.epoch)
+                self._hear(epoch, motion.slot, heard.motion_id, heard.signature)
+
+    async def _check_terms(self, peer: NodeId, motion: Motion, view: EpochView) -> None:
+        """Recompute a motion's roots from our own evidence, completed by the proposer's."""
+        shown = await self.sampler.shown(view)
+        if shown is None:
+            raise Refused("not-ready: the sealing round is not known here")
+        await self._complete(peer, motion, view)
+        included = self._included(motion.proposal, view)
+        tainted = frozenset(members_in(view, motion.proposal.tainted))
+        self._check_taints(view, included, tainted)
+        omitted = sorted(n for n in shown.batches if n not in included and n not in tainted)
+        if omitted:
+            raise Refused(f"omits: {len(omitted)} batches, of {omitted[0].hex()[:16]} for one")
+        await self._check_shown(peer, view, shown, included)
+        closed = await self.ledger.propose(included, tainted, view.epoch)
+        if closed is None:
+            raise Refused("not-ready: the epoch was folded meanwhile")
+        wrong = differences(closed.header, motion.header)
+        if wrong:
+            raise Refused(f"other-roots: {', '.join(wrong)}")
+
+    async def _complete(self, peer: NodeId, motion: Motion, view: EpochView) -> None:
+        """Fetch from the proposer what its proposal names and we lack."""
+        evidence, proposal = self.ledger.evidence(view.epoch), motion.proposal
+        lacks = any(not evidence.of(n) for n in members_in(view, proposal.included))
+        unproved = set(members_in(view, proposal.tainted)) - evidence.equivocators()
+        if lacks or unproved:
+            await self.sync.reconcile(peer, view.epoch)
+
+    def _included(self, proposal: Proposal, view: EpochView) -> dict[NodeId, Batch]:
+        held: dict[NodeId, list[Batch]] = {}
+        for batch in self.ledger.evidence(view.epoch):
+            held.setdefault(batch.auditor, []).append(batch)
+        return included_batches(proposal, view, held)
+
+    def _check_taints(
+        self, view: EpochView, included: Mapping[NodeId, Batch], tainted: frozenset[NodeId]
+    ) -> None:
+        proved = self.ledger.evidence(view.epoch).equivocators()
+        if tainted - proved:
+            raise Refused(f"unproved-taint: {len(tainted - proved)} members")
+        if proved & included.keys():
+            raise Refused(f"untainted: {len(proved & included.keys())} equivocators are included")
+
+    async def _check_shown(
+        self, peer: NodeId, view: EpochView, shown: Shown, included: Mapping[NodeId, Batch]
+    ) -> None:
+        """Make sure that every included batch's receipt was shown: to us, else to the proposer."""
+        for auditor, batch in sorted(included.items()):
+            if shown.batches.get(auditor) == batch:
+                continue
+            try:
+                await self._take_receipt(peer, batch, view)
+            except (ProtocolError, Unreachable) as error:
+                raise Refused(f"unshown: {auditor.hex()[:16]}, {error}") from error
+
+    async def _vote(self, motion: Motion, share: GovernorShare) -> bytes | None:
+        """Sign a motion's header, recorded before; `None` if this slot has our vote already.
+
+        The proposal goes to disk too: it is what we move when our own turn comes.
+        """
+        header, epoch = motion.header, Epoch(motion.header.epoch)
+        try:
+            if await self.store.epoch(epoch) is None:
+                await self.store.put_epoch(_unsigned(motion), ())
+            recorded = await self.store.record_vote(motion.slot, motion.voids, header)
+        except NoSpace as error:
+            self.ledger.note_full_disk(error)
+            return None
+        if recorded != header:
+            return None
+        message = anchor_message(self.ledger.genesis, header, motion.voids)
+        signature = partial_sign(share, Purpose.ANCHOR, message)
+        self._moved[header.hash()] = motion
+        self._keep_vote(motion, share.group.session, share.index, signature)
+        return signature
+
+    async def _tell(self, motion: Motion, seat: Seat, signature: bytes) -> None:
+        """Give our vote to all governors, so that any of them can anchor."""
+        if seat.share is None:
+            return
+        told = GiveVote(
+            network=motion.network,
+            session=seat.group.session,
+            epoch=motion.header.epoch,
+            voids=motion.voids,
+            header_hash=motion.header.hash(),
+            index=seat.share.index,
+            signature=signature,
+        )
+        await self.council.ask_all(seat.group, told, Heard, timeout_ms=ECHO_MS_MAX)
+
+    def _keep_vote(self, motion: Motion, session: int, index: int, signature: bytes) -> None:
+        epoch, header_hash = Epoch(motion.header.epoch), motion.header.hash()
+        self._votes.setdefault(_Key(epoch, motion.voids, session, header_hash), {})[index] = (
+            signature
+        )
+
+    # ------------------------------------------------------------------ answering
+
+    async def give_held(self, _peer: NodeId, question: AskHeld) -> HeldList | None:
+        """Say whose batches we held in time and saw the sampled receipt of."""
+        view = self.ledger.view(Epoch(question.epoch))
+        shown = await self.sampler.shown(view) if view is not None else None
+        if view is None or shown is None:
+            return None
+        flags = [m.node in shown.batches for m in view.roster.members]
+        return HeldList(seed=view.seed, shown=bitmap_of(flags))
+
+    async def give_shown(self, _peer: NodeId, question: AskShown) -> ReceiptProof | None:
+        """Hand on the receipt that an auditor showed to us."""
+        await trio.lowlevel.checkpoint()
+        view = self.ledger.view(Epoch(question.epoch))
+        shown = self.sampler.known(view) if view is not None else None
+        return shown.receipts.get(NodeId(question.auditor)) if shown else None
+
+    async def hear_echo(self, _peer: NodeId, echo: Echo) -> EchoHeard:
+        """Note that somebody was moved a motion; say if we know of another one of that slot."""
+        await trio.lowlevel.checkpoint()
+        epoch, seat = Epoch(echo.epoch), self.seats.at(self.clock.unix_ms())
+        view = self.ledger.view(epoch)
+        if view is None or seat is None or abs(echo.slot - self.slot(epoch)) > 1:
+            return EchoHeard(motion_id=b"", signature=b"")
+        proposer = self._proposer(view, echo.slot, seat.group)
+        if is_moved_by(proposer, echo.motion_id, echo.signature):
+            self._hear(epoch, echo.slot, echo.motion_id, echo.signature)
+        others = self._heard.get((epoch, echo.slot), {})
+        for motion, signature in others.items():
+            if motion != echo.motion_id:
+                return EchoHeard(motion_id=motion, signature=signature)
+        return EchoHeard(motion_id=b"", signature=b"")
+
+    def _hear(self, epoch: Epoch, slot: int, motion: bytes, signature: bytes) -> None:
+        heard = self._heard.setdefault((epoch, slot), {})
+        if motion not in heard and len(heard) < MOTIONS_MAX:
+            heard[motion] = signature
+            if len(heard) > 1:
+                log.critical("a proposer moved two motions in one slot", epoch=epoch, slot=slot)
+
+    async def take_vote(self, peer: NodeId, told: GiveVote) -> Heard:
+        """Keep a governor's vote, if it is one of an epoch that we may anchor."""
+        await trio.lowlevel.checkpoint()
+        epoch, seat = Epoch(told.epoch), self.seats.of(told.session)
+        is_theirs = (
+            seat is not None
+            and told.index < len(seat.group.governors)
+            and seat.group.governors[told.index] == peer
+        )
+        near = range(self.ledger.last_folded + 1, self.ledger.last_folded + 3)
+        if not is_theirs or epoch not in near or told.voids != self.chain.voids:
+            return Heard(is_new=False)
+        key = _Key(epoch, told.voids, told.session, told.header_hash)
+        theirs = [k for k, votes in self._votes.items() if k.epoch == epoch and told.index in votes]
+        if key not in theirs and len(theirs) >= VOTED_MAX:
+            return Heard(is_new=False)
+        votes = self._votes.setdefault(key, {})
+        is_new = votes.setdefault(told.index, told.signature) == told.signature
+        return Heard(is_new=is_new)
+
+    def _forget(self) -> None:
+        """Drop what belongs to epochs that are folded, and to slots long past."""
+        folded, taken = self.ledger.last_folded, self.ledger.taken_back
+        kept = {*taken, *range(folded + 1, folded + 3)}
+        self._votes = {k: v for k, v in self._votes.items() if k.epoch in kept}
+        self._moved = {h: m for h, m in self._moved.items() if m.header.epoch in kept}
+        slots = sorted(k for k in self._heard if k[0] in kept)[-SLOTS_HEARD_MAX:]
+        self._heard = {k: self._heard[k] for k in slots}
+
+
+def _unsigned(motion: Motion) -> StoredEpoch:
+    return StoredEpoch(
+        header=motion.header, proposal=motion.proposal, signature=None, is_anchored=False
+    )
 
 
 async def run_sealer(sealer: Sealer) -> None:
@@ -249,16 +608,27 @@ async def run_sealer(sealer: Sealer) -> None:
     An epoch is sealed after the one before it was folded, which needs its anchor on chain: scores
     build on anchored scores only.
     """
-    poll_s = sealer.ledger.genesis.beacon.period_ms / 2000
+    poll_s = sealer.ledger.genesis.beacon.period_ms / 4000
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_note_forever, sealer)
         while True:
-            sealer.note_batches_in_time()
             await sealer.step()
             await trio.sleep(poll_s)
 
 
 async def _note_forever(sealer: Sealer) -> None:
-    while True:
-        sealer.note_batches_in_time()
-        await trio.sleep(sealer.ledger.genesis.beacon.period_ms / NOTE_PARTS / 1000)
+    """Note who delivered in time, and ask for the sampled receipts as soon as they are drawn."""
+    sampler, ledger = sealer.sampler, sealer.ledger
+    async with trio.open_nursery() as nursery:
+        sampled = Epoch(-1)
+        while True:
+            if not sealer.is_seated:
+                await trio.sleep(ledger.genesis.beacon.period_ms / 1000)
+                continue
+            sampler.note_batches_in_time()
+            epoch = Epoch(ledger.last_folded + 1)
+            view = ledger.view(epoch)
+            if epoch > sampled and view is not None and sampler.sealing_randomness(epoch):
+                sampled = epoch
+                nursery.start_soon(sampler.shown, view)
+            await trio.sleep(ledger.genesis.beacon.period_ms / NOTE_PARTS / 1000)

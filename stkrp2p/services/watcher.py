@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 import trio
 
-from stkrp2p.core.anchor import Header, SealedAnchor, differences
+from stkrp2p.core.anchor import Header, SealedAnchor
 from stkrp2p.core.types import Epoch, NodeId, ProtocolError
 from stkrp2p.ports import Chain, ChainUnavailable, NoSpace, Unreachable, WallClock
 from stkrp2p.services.directory import Directory
@@ -71,6 +71,7 @@ class Watcher:
         await self.ledger.set_registry(await self.chain.registry())
         first = self.ledger.first_unsettled
         self.ledger.take_anchors(first, await self.chain.anchors(first))
+        await self.ledger.roll_back()
 
     async def fold_anchored(self) -> None:
         """Fold every anchored epoch that we can, in order."""
@@ -119,10 +120,6 @@ class Watcher:
         sealed = await self.ledger.sealed(epoch)
         if sealed is not None and sealed.header == header:
             return sealed
-        if sealed is not None:
-            wrong = ", ".join(differences(sealed.header, header))
-            self.ledger.alarm = f"epoch {epoch}: the council signed another {wrong}"
-            log.critical("two headers of one epoch", epoch=epoch, fields=wrong)
         return await self.sync.sealed_anchor(header)
 
     def _refuse(self, header: Header, why: str) -> None:
@@ -194,6 +191,8 @@ async def run_watcher(watcher: Watcher) -> None:
             await watcher.look()
         except ChainUnavailable as error:
             log.debug("chain unavailable", error=str(error))
+        except NoSpace as error:
+            ledger.note_full_disk(error)
         watcher.directory.follow_registry(watcher.current)
         await watcher.fold_anchored()
         await ledger.forget(watcher.current)

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from random import Random
 
@@ -168,7 +169,7 @@ operations = st.one_of(
         st.just("record_own_batch"),
         st.tuples(st.builds(batch_of, epochs, st.just(ALICE), st.integers(0, 3))),
     ),
-    st.tuples(st.just("record_header"), st.tuples(headers)),
+    st.tuples(st.just("record_vote"), st.tuples(st.integers(0, 2), st.integers(0, 1), headers)),
     st.tuples(st.just("put_observations"), st.tuples(st.lists(observations, max_size=5))),
     put_batches(),
     st.tuples(
@@ -176,6 +177,7 @@ operations = st.one_of(
     ),
     st.tuples(st.just("put_registry"), st.tuples(snapshots)),
     st.tuples(st.just("put_epoch"), st.tuples(stored_epochs, st.lists(scores, max_size=3))),
+    st.tuples(st.just("take_back"), st.tuples(epochs)),
     st.tuples(st.just("prune"), st.tuples(epochs, rounds)),
     st.tuples(st.just("reopen"), st.just(())),
 )
@@ -186,7 +188,7 @@ class Model:
     """What the store promises, as dicts."""
 
     own: dict[Epoch, Batch] = field(default_factory=dict)
-    headers: dict[int, Header] = field(default_factory=dict)
+    votes: dict[tuple[int, int, int], Header] = field(default_factory=dict)
     seen: dict[tuple[Round, NodeId], Observation] = field(default_factory=dict)
     arrived: dict[Epoch, list[Batch]] = field(default_factory=dict)
     rounds: dict[Round, BeaconRound] = field(default_factory=dict)
@@ -197,8 +199,8 @@ class Model:
     def record_own_batch(self, batch: Batch) -> Batch:
         return self.own.setdefault(batch.epoch, batch)
 
-    def record_header(self, header: Header) -> Header:
-        return self.headers.setdefault(header.epoch, header)
+    def record_vote(self, slot: int, voids: int, header: Header) -> Header:
+        return self.votes.setdefault((header.epoch, voids, slot), header)
 
     def put_observations(self, new: list[Observation]) -> None:
         self.seen.update({(o.round, o.target): o for o in new})
@@ -226,6 +228,10 @@ class Model:
         self.epochs[epoch.header.epoch] = epoch
         self.tables[epoch.header.epoch] = tuple(table)
 
+    def take_back(self, first: Epoch) -> None:
+        self.epochs = {e: s for e, s in self.epochs.items() if e < first}
+        self.tables = {e: s for e, s in self.tables.items() if e < first}
+
     def prune(self, before: Epoch, before_round: Round) -> None:
         self.arrived = {e: b for e, b in self.arrived.items() if e >= before}
         self.seen = {k: o for k, o in self.seen.items() if k[0] >= before_round}
@@ -234,7 +240,9 @@ class Model:
     async def assert_equals(self, store: SqliteStore) -> None:
         for epoch in map(Epoch, range(4)):
             assert await store.own_batch(epoch) == self.own.get(epoch)
-            assert await store.own_header(epoch) == self.headers.get(epoch)
+            for voids, slot in product(range(2), range(3)):
+                voted = self.votes.get((epoch, voids, slot))
+                assert await store.own_vote(epoch, voids, slot) == voted
             assert list(await store.batches(epoch)) == sorted(self.arrived.get(epoch, []))
             assert await store.epoch(epoch) == self.epochs.get(epoch)
             assert await store.scores(epoch) == self.tables.get(epoch, ())
@@ -397,9 +405,9 @@ async def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     async with SqliteStore.open(tmp_path):
         pass
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as newer:
-        newer.execute("PRAGMA user_version = 2")
+        newer.execute("PRAGMA user_version = 3")
     for opening in (SqliteStore.open, SqliteStore.open_reader):
-        with pytest.raises(StoreTooNew, match=r"schema 2, this one reads up to 1\)"):
+        with pytest.raises(StoreTooNew, match=r"schema 3, this one reads up to 2\)"):
             async with opening(tmp_path):
                 pytest.fail("opened a newer store")
 

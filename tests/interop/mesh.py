@@ -21,7 +21,8 @@ from stkrp2p.adapters.workloads import NoWorkload, WorkloadExaminer
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import Header, anchor_message
 from stkrp2p.core.beacon import Beacon, round_message
-from stkrp2p.core.crypto import node_id_of, sha256
+from stkrp2p.core.crypto import Secret, node_id_of, sha256
+from stkrp2p.core.group import solo_share
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.params import MINIMAL
 from stkrp2p.core.roster import Profile, Registration, sign_claim
@@ -37,6 +38,7 @@ from stkrp2p.ports import (
     RegistrySnapshot,
     Store,
 )
+from stkrp2p.services.council import Seat, Seats
 
 JS = Path(__file__).parent / "js"
 
@@ -93,6 +95,10 @@ class Contracts:
             AnchorRecord(header=h, block=1, is_final=True, transaction="0x")
             for h in self.headers[first:]
         )
+
+    @property
+    def voids(self) -> int:
+        return 0
 
     async def submit_anchor(self, header: Header, signature: bytes) -> None:
         await trio.lowlevel.checkpoint()
@@ -235,14 +241,19 @@ async def js_process() -> AsyncIterator[JsPeer]:
             await process.stdout.aclose()
 
 
+def seats_of(name: str, network: Network) -> Seats:
+    """Return the whole council for the first of us, nothing for the others."""
+    if name != OURS[0]:
+        return Seats()
+    keys = [Secret(bls_secret_of(key).to_bytes(32, "big")) for key in ("beacon", "council")]
+    share = solo_share(network.node, tuple(keys))
+    return Seats(Seat(group=share.group, share=share, starts_ms=UnixMs(0)))
+
+
 def our_node(
     name: str, *, network: Network, store: Store, contracts: Contracts, examiner: WorkloadExaminer
 ) -> Node:
-    identity = Identity(
-        node=network.node,
-        secret=secret_of(name),
-        council_secret=bls_secret_of("council") if name == OURS[0] else None,
-    )
+    identity = Identity(node=network.node, secret=secret_of(name), seats=seats_of(name, network))
     ports = Ports(
         clock=SystemClock(),
         entropy=SystemEntropy(),

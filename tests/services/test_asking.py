@@ -11,14 +11,15 @@ import pytest
 import trio
 
 from stkrp2p.core import bls
-from stkrp2p.core.anchor import close_epoch
+from stkrp2p.core.anchor import Header, close_epoch
 from stkrp2p.core.batch import sign_batch
 from stkrp2p.core.beacon import round_message, verified
+from stkrp2p.core.council import Motion, sign_motion
 from stkrp2p.core.evidence import Evidence
 from stkrp2p.core.reconcile import Delta, Have, IdList, RoundList, ScoreList, read_question
 from stkrp2p.core.types import Epoch, Judgement, NodeId, Outcome, Round, UnixMs
 from stkrp2p.core.wire import encode
-from stkrp2p.ports import AnchorRecord, Observation, RegistrySnapshot, StoredEpoch, Unreachable
+from stkrp2p.ports import AnchorRecord, Observation, RegistrySnapshot, Unreachable
 from stkrp2p.services import ledger as ledger_module, sync
 from stkrp2p.services.gossip import run_writer
 from stkrp2p.services.history import NotReplayable, replay
@@ -191,14 +192,22 @@ def test_an_anchor_that_does_not_follow_from_the_evidence_raises_the_alarm_once(
     in_network(story)
 
 
-def test_another_header_for_a_folded_epoch_raises_the_alarm() -> None:
+def test_what_was_folded_on_an_anchor_that_another_replaced_is_taken_back_and_folded_anew() -> None:
     async def story(network: SimNetwork) -> None:
-        ledger = network.nodes[1].running.ledger
-        header = network.chain.headers[0]
-        other = msgspec.structs.replace(header, median_ppm=1)
+        member = network.nodes[1]
+        ledger = member.running.ledger
+        await network.until_folded(1)
+        scores = ledger.scores
+        other = msgspec.structs.replace(network.chain.headers[1], median_ppm=1)
         record = AnchorRecord(header=other, block=1, is_final=False, transaction="0x")
-        ledger.take_anchors(Epoch(0), [record])
-        assert ledger.alarm == "epoch 0 is anchored again with another header"
+        ledger.take_anchors(Epoch(1), [record])
+        await ledger.roll_back()
+        assert ledger.last_folded == 0
+        assert await member.store.last_anchored() == 0
+        assert ledger.scores == await member.store.scores(Epoch(0))
+        await network.until_folded(2)
+        assert await member.store.scores(Epoch(1)) == scores
+        await assert_all_equal(network, 2)
 
     in_network(story)
 
@@ -385,21 +394,34 @@ def test_what_is_not_anchored_or_pruned_cannot_be_replayed_and_says_so() -> None
     in_network(story)
 
 
-def test_a_council_whose_store_lost_its_proposal_signs_no_second_header() -> None:
+def test_a_governor_votes_once_in_a_slot_whatever_it_has_forgotten() -> None:
     async def story(network: SimNetwork) -> None:
-        council = network.nodes[0]
-        sealer = council.running.sealer
-        assert sealer is not None
+        governor = network.nodes[0]
+        sealer, seat = governor.running.sealer, governor.seats.newest
+        assert seat is not None
+        assert seat.share is not None
         header = msgspec.structs.replace(network.chain.headers[0], epoch=77)
-        await council.store.record_header(header)
-        other = StoredEpoch(
-            header=msgspec.structs.replace(header, median_ppm=1),
-            proposal=None,
-            signature=None,
-            is_anchored=False,
-        )
-        assert await sealer._sign(other) is None
-        assert council.running.ledger.alarm == "epoch 77 was sealed before with another median_ppm"
+        other = msgspec.structs.replace(header, median_ppm=1)
+        stored = await governor.store.epoch(Epoch(0))
+        assert stored is not None
+        assert stored.proposal is not None
+
+        def moved(slot: int, voids: int, header: Header) -> Motion:
+            return sign_motion(
+                governor.secret,
+                network=network.genesis.network_id,
+                slot=slot,
+                voids=voids,
+                header=header,
+                proposal=stored.proposal,
+            )
+
+        vote = await sealer._vote(moved(3, 0, header), seat.share)
+        assert vote is not None
+        assert await sealer._vote(moved(3, 0, other), seat.share) is None
+        assert await sealer._vote(moved(3, 0, header), seat.share) == vote
+        assert await sealer._vote(moved(4, 0, other), seat.share) is not None
+        assert await sealer._vote(moved(3, 1, other), seat.share) is not None
 
     in_network(story)
 

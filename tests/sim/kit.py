@@ -25,13 +25,19 @@ def simulate(
     full: int = 6,
     light: int = 0,
     params=SHORT,
+    governors: int = 1,
     prepare: Callable[[SimNetwork], None] = lambda _network: None,
 ) -> str:
     """Run a story in a network and return the trace of all that went over its wires."""
 
     async def run() -> str:
         async with running(
-            seed=seed, full=full, light=light, params=params, prepare=prepare
+            seed=seed,
+            full=full,
+            light=light,
+            params=params,
+            governors=governors,
+            prepare=prepare,
         ) as network:
             await story(network)
             return network.wire.trace

@@ -382,4 +382,4 @@ def test_a_target_may_declare_maintenance_for_a_few_rounds_of_an_epoch_and_no_mo
         assert any(o.count(Outcome.UNREACHABLE) for o in rows), "beyond the limit it counts as down"
         assert score_of(network, target, 3).uptime_ppm == 0
 
-    simulate(63, story, prepare=prepare)
+    simulate(64, story, prepare=prepare)
