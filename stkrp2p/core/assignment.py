@@ -18,7 +18,7 @@ with a few dozen shuffles at any size. See `protocols/assignment.md`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from stkrp2p.core.crypto import DRAW_TAG, SEED_TAG, sha256, u64
 from stkrp2p.core.params import Params
@@ -117,16 +117,13 @@ class Circle:
         return self._full.forward(index) * self.size // self._full_count
 
     def place_of_light(self, index: int) -> int:
-        """Return the place of the light member with this index among the light members."""
-        rank = self._light.forward(index)
-        low, high = rank, self.size - 1  # the first place with rank + 1 light members up to it
-        while low < high:
-            middle = (low + high) // 2
-            if middle + 1 - self._fulls_before(middle + 1) > rank:
-                high = middle
-            else:
-                low = middle + 1
-        return low
+        """Return the place of the light member with this index among the light members.
+
+        Up to and with a place p stand floor((p + 1) * l / n) of the l light members: the j-th of
+        them, in shuffled order from 0, stands at the first p where that is j + 1.
+        """
+        light_count = self.size - self._full_count
+        return ((self._light.forward(index) + 1) * self.size - 1) // light_count
 
     def at(self, place: int) -> tuple[bool, int]:
         """Return (is a full member, its index among those of its kind) for a place."""
@@ -159,10 +156,19 @@ class Assignment:
         """
         found = self._auditors.get(target)
         if found is None:
-            member = self._roster.get(target)
-            found = self._choose(member) if member and member.kind is Kind.FULL else ()
-            self._auditors[target] = found
+            found = self._auditors[target] = self._choose(target)
         return found
+
+    def candidates(self, target: NodeId) -> Iterator[Member]:
+        """Yield the members behind a target, nearest first, whoever runs them.
+
+        Auditors are taken from among them. None for who is not audited.
+        """
+        member = self._roster.get(target)
+        if member is not None and member.kind is Kind.FULL:
+            start = self._place_of(member) - self._turn
+            for d in range(1, self._window + 1):
+                yield self._member_at(start - d)
 
     def targets(self, auditor: NodeId) -> tuple[NodeId, ...]:
         """Return whom a member audits, sorted by node id; empty for who is no member."""
@@ -202,12 +208,11 @@ class Assignment:
             self._places[member.node] = place
         return member
 
-    def _choose(self, target: Member) -> tuple[NodeId, ...]:
-        start = self._place_of(target) - self._turn
-        used: set[Operator] = {target.operator}
+    def _choose(self, target: NodeId) -> tuple[NodeId, ...]:
+        member = self._roster.get(target)
+        used: set[Operator] = {member.operator} if member else set()
         chosen: list[NodeId] = []
-        for d in range(1, self._window + 1):
-            candidate = self._member_at(start - d)
+        for candidate in self.candidates(target):
             if candidate.operator not in used:
                 used.add(candidate.operator)
                 chosen.append(candidate.node)
