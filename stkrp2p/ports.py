@@ -258,6 +258,12 @@ class History(Protocol):
 
     async def scores(self, epoch: Epoch) -> tuple[Score, ...]: ...
 
+    async def contested(self, epoch: Epoch) -> tuple[StoredEpoch, tuple[Score, ...]] | None:
+        """Return an epoch as it was anchored although it does not follow, with its table."""
+
+    async def contests(self) -> tuple[Epoch, ...]:
+        """Return the epochs that are, or were, contested, in order."""
+
 
 class NoSpace(Exception):
     """The store's disk takes no more: full, read-only, over quota.
@@ -302,6 +308,9 @@ class Store(History, Protocol):
 
     async def put_epoch(self, epoch: StoredEpoch, scores: Sequence[Score]) -> None:
         """Keep an epoch's roots and score table (empty for light nodes) for good; replaces."""
+
+    async def put_contested(self, epoch: StoredEpoch, scores: Sequence[Score]) -> None:
+        """Keep an anchored epoch that does not follow from its evidence, with its table; replaces."""
 
     async def take_back(self, first: Epoch) -> None:
         """Forget the roots and tables of an epoch and all later ones: they stand no more."""

@@ -54,6 +54,7 @@ run_option = click.option("--run", metavar="FOLDER", help="Folder of the run; de
 @group.command()
 @click.option("--nodes", default=8, show_default=True, help="Full nodes, failing ones included.")
 @click.option("--light", default=2, show_default=True, help="Light nodes: they audit only.")
+@click.option("--council", type=int, help="Governors, an odd number.  [default: 5, if so many fit]")
 @click.option("--epochs", default=4, show_default=True, help="Epochs to anchor before the verdict.")
 @click.option("--down", default=1, show_default=True, help="Nodes killed after the first epoch.")
 @click.option("--flaky", default=1, show_default=True, help="Nodes frozen and thawed in turn.")
@@ -64,6 +65,7 @@ def up(
     *,
     nodes: int,
     light: int,
+    council: int | None,
     epochs: int,
     down: int,
     flaky: int,
@@ -77,11 +79,14 @@ def up(
 
     from testnet.anvil import AnvilFailed, AnvilMissing  # noqa: PLC0415
     from testnet.cluster import ClusterFailed  # noqa: PLC0415
-    from testnet.plan import Plan  # noqa: PLC0415
+    from testnet.plan import Plan, council_that_fits  # noqa: PLC0415
     from testnet.story import tell  # noqa: PLC0415
 
     try:
-        plan = Plan(nodes=nodes, light=light, epochs=epochs, down=down, flaky=flaky)
+        fitting = council_that_fits(nodes - down - flaky) if council is None else council
+        plan = Plan(
+            nodes=nodes, light=light, council=fitting, epochs=epochs, down=down, flaky=flaky
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     chosen = (folder or _fresh_folder()).resolve()

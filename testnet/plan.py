@@ -18,7 +18,7 @@ class Role(StrEnum):
     """How a node behaves in the run."""
 
     COUNCIL = auto()
-    """Healthy, and it holds the council's key: it seals and anchors."""
+    """Healthy, and a governor: it holds shares of the council's keys."""
 
     HEALTHY = auto()
     FLAKY = auto()
@@ -34,6 +34,15 @@ class Role(StrEnum):
 HONEST = frozenset({Role.COUNCIL, Role.HEALTHY})
 
 
+COUNCIL_USUAL = 5
+"""Governors unless told otherwise: any 3 of them sign."""
+
+
+def council_that_fits(healthy: int) -> int:
+    """Return the usual number of governors, or the largest odd one if so many are not healthy."""
+    return max(1, min(COUNCIL_USUAL, healthy - 1 + healthy % 2))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A local network's shape."""
@@ -42,6 +51,12 @@ class Plan:
     """Full nodes, failing ones included."""
 
     light: int = 2
+    council: int = COUNCIL_USUAL
+    """Governors, among the healthy full nodes: n + 1 of 2n + 1 make a round and an anchor."""
+
+    is_solo_beacon: bool = False
+    """Take rounds from a beacon of one key, which all nodes reach, instead of from the council."""
+
     down: int = 1
     flaky: int = 1
     epochs: int = 4
@@ -56,6 +71,13 @@ class Plan:
             raise ValueError(f"--nodes must be from {NODES_MIN} to {NODES_MAX}, got {self.nodes}")
         if not 0 <= self.light <= NODES_MAX:
             raise ValueError(f"--light must be from 0 to {NODES_MAX}, got {self.light}")
+        if self.council < 1 or self.council % 2 == 0:
+            raise ValueError(f"--council must be odd, got {self.council}")
+        if self.council > self.nodes - self.down - self.flaky:
+            raise ValueError(
+                f"--council {self.council} of {self.nodes} nodes, of which {self.down} down and "
+                f"{self.flaky} flaky: governors must be healthy; use more --nodes"
+            )
         if self.epochs < 1:
             raise ValueError(f"--epochs must be at least 1, got {self.epochs}")
         if min(self.down, self.flaky) < 0:
@@ -68,10 +90,10 @@ class Plan:
             )
 
     def roles(self) -> tuple[Role, ...]:
-        """Return every node's role: the council first, failing nodes and light ones last."""
-        healthy = self.nodes - self.down - self.flaky - 1
+        """Return every node's role: governors first, failing nodes and light ones last."""
+        healthy = self.nodes - self.down - self.flaky - self.council
         return (
-            Role.COUNCIL,
+            *[Role.COUNCIL] * self.council,
             *[Role.HEALTHY] * healthy,
             *[Role.FLAKY] * self.flaky,
             *[Role.DOWN] * self.down,

@@ -267,6 +267,7 @@ class SimStore:
         self.kept_rounds: dict[Round, BeaconRound] = {}
         self.snapshot: RegistrySnapshot | None = None
         self.epochs: dict[Epoch, tuple[StoredEpoch, tuple[Score, ...]]] = {}
+        self.contested_epochs: dict[Epoch, tuple[StoredEpoch, tuple[Score, ...]]] = {}
         self.is_full = False
         self.delay_s: Callable[[], float] = lambda: 0.0
         """How long a call waits, both before and after it takes effect."""
@@ -343,6 +344,18 @@ class SimStore:
         async with self._call(is_write=True):
             for epoch in [e for e in self.epochs if e >= first]:
                 del self.epochs[epoch]
+
+    async def put_contested(self, epoch: StoredEpoch, scores: Sequence[Score]) -> None:
+        async with self._call(is_write=True):
+            self.contested_epochs[Epoch(epoch.header.epoch)] = epoch, tuple(scores)
+
+    async def contested(self, epoch: Epoch) -> tuple[StoredEpoch, tuple[Score, ...]] | None:
+        async with self._call():
+            return self.contested_epochs.get(epoch)
+
+    async def contests(self) -> tuple[Epoch, ...]:
+        async with self._call():
+            return tuple(sorted(self.contested_epochs))
 
     async def last_anchored(self) -> Epoch | None:
         async with self._call():

@@ -90,6 +90,7 @@ CREATE TABLE score (
     epoch INTEGER, place INTEGER, node BLOB NOT NULL, value BLOB NOT NULL,
     PRIMARY KEY (epoch, place)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE contested (epoch INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE INDEX score_of_node ON score (node, epoch);
 PRAGMA user_version = {SCHEMA_VERSION};
 """
@@ -174,6 +175,11 @@ class _EpochRow(Message, frozen=True):
     proposal: Proposal | None
     voids: Uint
     signature: Bytes48 | None
+
+
+class _ContestedRow(Message, frozen=True):
+    epoch: _EpochRow
+    scores: tuple[Score, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -501,6 +507,15 @@ class StoreReader:
             )
         )
 
+    async def contested(self, epoch: Epoch) -> tuple[StoredEpoch, tuple[Score, ...]] | None:
+        """Return an epoch that was anchored although it does not follow, with its table."""
+        return await self._run(lambda c: _contested(c, epoch))
+
+    async def contests(self) -> tuple[Epoch, ...]:
+        """Return the epochs that are, or were, contested, in order."""
+        query = "SELECT epoch FROM contested ORDER BY epoch"
+        return await self._run(lambda c: tuple([Epoch(e) for (e,) in c.execute(query)]))
+
     async def rounds(self, first: Round, last: Round) -> tuple[BeaconRound, ...]:
         """Return the rounds we have of `first` to `last`, in order."""
         query = "SELECT number, value FROM round WHERE number BETWEEN ? AND ? ORDER BY number"
@@ -605,13 +620,34 @@ def _epoch(connection: sqlite3.Connection, epoch: Epoch) -> StoredEpoch | None:
         return None
     is_anchored, value = found
     row = _read(value, _EpochRow, "epoch", epoch, is_anchored)
+    return _epoch_of(row, is_anchored=bool(is_anchored))
+
+
+def _epoch_of(row: _EpochRow, *, is_anchored: bool) -> StoredEpoch:
     return StoredEpoch(
         header=row.header,
         proposal=row.proposal,
         voids=row.voids,
         signature=row.signature,
-        is_anchored=bool(is_anchored),
+        is_anchored=is_anchored,
     )
+
+
+def _row_of(epoch: StoredEpoch) -> _EpochRow:
+    return _EpochRow(
+        header=epoch.header, proposal=epoch.proposal, voids=epoch.voids, signature=epoch.signature
+    )
+
+
+def _contested(
+    connection: sqlite3.Connection, epoch: Epoch
+) -> tuple[StoredEpoch, tuple[Score, ...]] | None:
+    query = "SELECT value FROM contested WHERE epoch = ?"
+    found = connection.execute(query, (epoch,)).fetchone()
+    if found is None:
+        return None
+    row = _read(found[0], _ContestedRow, "contested", epoch)
+    return _epoch_of(row.epoch, is_anchored=True), row.scores
 
 
 class SqliteStore(StoreReader):
@@ -754,13 +790,7 @@ class SqliteStore(StoreReader):
         """Keep an epoch's roots and score table; replaces both."""
         number = epoch.header.epoch
         is_anchored = int(epoch.is_anchored)
-        row = _EpochRow(
-            header=epoch.header,
-            proposal=epoch.proposal,
-            voids=epoch.voids,
-            signature=epoch.signature,
-        )
-        value = _sealed(encode(row), "epoch", number, is_anchored)
+        value = _sealed(encode(_row_of(epoch)), "epoch", number, is_anchored)
         table = [
             (number, place, s.node, _sealed(encode(s), "score", number, place, s.node))
             for place, s in enumerate(scores)
@@ -775,6 +805,13 @@ class SqliteStore(StoreReader):
                 connection.executemany("INSERT INTO score VALUES (?, ?, ?, ?)", table)
 
         await self._run(write)
+
+    async def put_contested(self, epoch: StoredEpoch, scores: Sequence[Score]) -> None:
+        """Keep an anchored epoch that does not follow, with its table; replaces."""
+        number = epoch.header.epoch
+        row = _ContestedRow(epoch=_row_of(epoch), scores=tuple(scores))
+        value = _sealed(encode(row), "contested", number)
+        await self._write("INSERT OR REPLACE INTO contested VALUES (?, ?)", [(number, value)])
 
     async def take_back(self, first: Epoch) -> None:
         """Forget the roots and tables of epochs from `first` on."""

@@ -82,6 +82,16 @@ async def open_past(genesis: Genesis, store: History, epoch: Epoch) -> PastEpoch
     stored = await store.epoch(epoch)
     if stored is None:
         raise NotAnchored(epoch, "it is not anchored, or this node has not folded it yet")
+    return await open_stored(genesis, store, stored)
+
+
+async def open_stored(genesis: Genesis, store: History, stored: StoredEpoch) -> PastEpoch:
+    """Read and check the evidence of an anchored epoch whose roots were read before.
+
+    Raises:
+        NotReplayable: Something is missing, pruned, or does not verify.
+    """
+    epoch = Epoch(stored.header.epoch)
     if stored.proposal is None:
         why = "its proposal, which names the included batches, is not stored"
         raise NotReplayable(epoch, why)

@@ -391,6 +391,21 @@ class Ledger:
         self.taken_back = tuple(sorted(taken_back))
         self.is_chain_seen = True
 
+    async def contest(self, sealed: SealedAnchor, scores: Sequence[Score]) -> None:
+        """Keep an anchored epoch that does not follow, with its table: for who challenges it.
+
+        Raises:
+            NoSpace: The disk takes no more.
+        """
+        stored = StoredEpoch(
+            header=sealed.header,
+            proposal=sealed.proposal,
+            voids=sealed.voids,
+            signature=sealed.signature,
+            is_anchored=True,
+        )
+        await self._store.put_contested(stored, scores)
+
     async def roll_back(self) -> None:
         """Take back what we folded on top of an anchor that another one has replaced.
 

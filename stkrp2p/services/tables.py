@@ -16,7 +16,7 @@ import trio
 from stkrp2p.core.merkle import Tree
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, NodeId
-from stkrp2p.ports import History
+from stkrp2p.ports import History, StoredEpoch
 from stkrp2p.services.offload import offload
 
 TABLES_KEPT_MAX = 3
@@ -37,6 +37,16 @@ def _table(scores: Sequence[Score]) -> Table:
     return Table(tuple(scores), tree, {NodeId(s.node): s for s in scores})
 
 
+async def stored_or_contested(
+    store: History, epoch: Epoch
+) -> tuple[StoredEpoch, tuple[Score, ...]] | None:
+    """Return an anchored epoch with its table; one that we contest as long as it stands."""
+    stored = await store.epoch(epoch)
+    if stored is not None and stored.is_anchored:
+        return stored, await store.scores(epoch)
+    return await store.contested(epoch)
+
+
 class Tables:
     """The tables asked for last."""
 
@@ -52,7 +62,7 @@ class Tables:
             known = self._kept.get(epoch)
             if known is None:
                 known = await self._read(epoch)
-            if known is not None:
+            if known is not None and epoch not in await self._store.contests():
                 self._kept[epoch] = known
                 self._kept.move_to_end(epoch)
                 if len(self._kept) > TABLES_KEPT_MAX:
@@ -60,11 +70,9 @@ class Tables:
             return known
 
     async def _read(self, epoch: Epoch) -> Table | None:
-        stored = await self._store.epoch(epoch)
-        if stored is None or not stored.is_anchored:
+        found = await stored_or_contested(self._store, epoch)
+        if found is None or not found[1]:
             return None
-        scores = await self._store.scores(epoch)
-        if not scores:
-            return None
+        stored, scores = found
         table = await offload(lambda: _table(scores), members=len(scores))
         return table if table.tree.root == stored.header.score_root else None

@@ -97,9 +97,21 @@ class Watcher:
             return await self._skip(epoch)
         try:
             return await self._fold_with_peers(epoch, sealed, header)
-        except (AnchorMismatch, ProtocolError) as error:
+        except AnchorMismatch as error:
             self._refuse(header, str(error))
-            return False
+            await self._contest(sealed)
+        except ProtocolError as error:
+            self._refuse(header, str(error))
+        return False
+
+    async def _contest(self, sealed: SealedAnchor) -> None:
+        """Keep the table of an anchor that does not follow: whoever challenges it has to show it."""
+        scores = await self.sync.score_table(sealed)
+        if not scores:
+            log.warning("nobody shows the scores of a false anchor", epoch=sealed.header.epoch)
+            return
+        await self.ledger.contest(sealed, scores)
+        log.critical("false anchor kept for a challenge", epoch=sealed.header.epoch)
 
     async def _fold_with_peers(self, epoch: Epoch, sealed: SealedAnchor, header: Header) -> bool:
         """Fold an epoch, fetching what is missing from a few peers, one after the other."""
