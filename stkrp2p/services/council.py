@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import structlog
@@ -72,6 +72,16 @@ class Seats:
         """Return the seat of the latest session below a number, if one is remembered."""
         earlier = [s for s in self._seats if s.group.session < session]
         return earlier[-1] if earlier else None
+
+    def drop(self, session: int) -> None:
+        """Forget a group that is not to start after all."""
+        self._seats = [s for s in self._seats if s.group.session != session]
+
+    def forget_before(self, session: int) -> None:
+        """Forget our shares of the groups before a session's; who was in them stays known."""
+        self._seats = [
+            replace(s, share=None) if s.group.session < session else s for s in self._seats
+        ]
 
     @property
     def newest(self) -> Seat | None:

@@ -1,0 +1,518 @@
+"""Taking part in the council's key generations and resharings, by itself and over restarts.
+
+The bulletin board on chain says who deals to whom, what phase a session is in, and what everybody
+has posted. We look at it again and again, and do what the phase asks of us and the board does not
+show yet: deal, respond, justify, confirm, and at last take our seat. Nothing else is remembered but
+what the safe keeps, so a node that was killed goes on where the board stands; what is too late for a
+phase is not posted. A chain, a peer or a disk that fails is asked again at the next look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import structlog
+import trio
+
+from stkrp2p.core import dkg
+from stkrp2p.core.council import AskDeal, AskGroup
+from stkrp2p.core.crypto import Secret
+from stkrp2p.core.deal import (
+    Ceremony,
+    Deal,
+    Dealer,
+    Receiver,
+    deal_of,
+    hash_of_deal,
+    justification_of,
+)
+from stkrp2p.core.group import GovernorShare, Group
+from stkrp2p.core.types import NetworkId, NodeId, ProtocolError, UnixMs
+from stkrp2p.core.wire import encode
+from stkrp2p.ports import (
+    Board,
+    BoardSession,
+    ChainUnavailable,
+    Governor,
+    Phase,
+    Safe,
+    SafeError,
+    SittingCouncil,
+    Unreachable,
+    WallClock,
+)
+from stkrp2p.services.council import Council, CouncilServer, Seat, Seats
+from stkrp2p.services.deals import GATHER_S_MAX, Deals
+from stkrp2p.services.offload import offload
+
+log = structlog.get_logger()
+
+LOOK_MS_MIN = 1_000
+LOOK_MS_MAX = 12_000
+"""Least and most time from one look at the board to the next; the most is a block of Ethereum."""
+
+LOOKS_A_PHASE = 20
+"""Looks at the board in what is left of a phase, within these limits."""
+
+
+GROUP_ASKED_MAX = 4
+"""Dealers asked for their group at one look."""
+
+
+@dataclass(slots=True)
+class CeremonyState:
+    """What the last look at the board gave, for `status` and for people."""
+
+    sitting: SittingCouncil | None = None
+    session: BoardSession | None = None
+    trouble: str = ""
+    """What keeps us from doing our part, "" if nothing."""
+
+    outcome: str = ""
+    """Why the latest session makes no group, as everybody finds; "" as long as it may."""
+
+
+class _Concluded(NamedTuple):
+    """What follows from a session's posts and its deals."""
+
+    posts: dkg.Posts
+    group: Group
+    share: GovernorShare | None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Part:
+    """Our part in one session, as far as this process has come."""
+
+    ceremony: Ceremony
+    deals: Deals
+    dealer: int | None = None
+    """Our place among the dealers, `None` if we do not deal."""
+
+    receiver: int | None = None
+    give_up_ms: UnixMs | None = None
+    """When we respond without the deals that we still lack."""
+
+    concluded: _Concluded | None = None
+
+    @property
+    def work(self) -> int:
+        """How much there is to compute, in shares."""
+        return len(self.ceremony.dealers) * len(self.ceremony.receivers)
+
+
+@dataclass(slots=True, kw_only=True)
+class Ceremonies:
+    """One node's part in the ceremonies of one board."""
+
+    secret: Secret
+    """The node's Ed25519 seed."""
+
+    chain_id: int
+    contract: bytes
+    """The board's address, 20 bytes."""
+
+    network_id: NetworkId | None
+    """`None` before the network exists; there is nothing to reshare then."""
+
+    board: Board
+    safe: Safe
+    seats: Seats
+    council: Council
+    clock: WallClock
+    look_ms: int = LOOK_MS_MAX
+    """Time from look to look while no session runs."""
+
+    state: CeremonyState = field(default_factory=CeremonyState)
+    _part: _Part | None = None
+    _forgotten: int = 0
+    """The session before which nothing secret is left."""
+
+    _turn: int = 0
+
+    @property
+    def node(self) -> NodeId:
+        """Who we are."""
+        return self.council.node
+
+    def serve(self, server: CouncilServer) -> None:
+        """Give deals to the participants of the session that we take part in."""
+        # Receivers of a session need not be governors yet; `give` looks who asks.
+        server.on(AskDeal, self._give_deal, is_open=True)
+
+    async def _give_deal(self, peer: NodeId, question: AskDeal) -> Deal | None:
+        part = self._part
+        if part is None or part.ceremony.id != question.ceremony:
+            return None
+        return part.deals.give(peer, question.dealer)
+
+    # --------------------------------------------------------------------------- looking
+
+    async def look(self) -> int:
+        """Look at the board and do what there is to do; return the time to the next look, ms."""
+        before, self.state = self.state, CeremonyState()
+        try:
+            self.state.sitting = await self.board.sitting()
+            self.state.session = await self.board.session()
+            await self._keep_seats(self.state.sitting)
+            if self.state.session is not None:
+                await self._take_part(self.state.session, self.state.sitting)
+        except (ChainUnavailable, SafeError) as error:
+            self.state.trouble = str(error)
+        self._tell_news(before)
+        return self._wait_ms()
+
+    def _tell_news(self, before: CeremonyState) -> None:
+        state, was = self.state, before.session
+        state.sitting, state.session = state.sitting or before.sitting, state.session or was
+        session = state.session
+        if session is not None and _stage(session) != _stage(was):
+            log.info("council session", session=session.number, phase=str(session.phase))
+        if state.trouble and state.trouble != before.trouble:
+            log.warning("council session waits", trouble=state.trouble)
+        if state.outcome and state.outcome != before.outcome:
+            log.warning("council session failed", reason=state.outcome)
+
+    def _wait_ms(self) -> int:
+        session = self.state.session
+        if session is None or session.phase_ends_ms is None:
+            return self.look_ms
+        left_ms = session.phase_ends_ms - self.clock.unix_ms()
+        return max(LOOK_MS_MIN, min(left_ms // LOOKS_A_PHASE, self.look_ms))
+
+    async def _take_part(self, session: BoardSession, sitting: SittingCouncil) -> None:
+        part = await self._part_in(session, sitting)
+        if part is None:
+            return
+        part.deals.is_dealt = session.phase is not Phase.DEAL
+        match session.phase:
+            case Phase.DEAL:
+                await self._deal(part, session)
+            case Phase.RESPOND:
+                await self._respond(part, session)
+            case Phase.JUSTIFY:
+                await self._gather(part, session)
+                await self._justify(part, session)
+            case Phase.CONFIRM:
+                await self._gather(part, session)
+                await self._confirm(part, session)
+            case Phase.CONFIRMED:
+                await self._take_seat(part, session)
+            case Phase.FAILED | Phase.SUPERSEDED:
+                await self._find_reason(part, session)
+
+    # --------------------------------------------------------------------------- whose part
+
+    async def _part_in(self, session: BoardSession, sitting: SittingCouncil) -> _Part | None:
+        """Return our part in a session; `None` if we have none, or cannot take it yet.
+
+        Raises:
+            ChainUnavailable, SafeError: What it takes could not be read.
+        """
+        dealers, receivers = _nodes(session.dealers), _nodes(session.receivers)
+        if self.node not in dealers and self.node not in receivers:
+            return None
+        old = await self._old_group(session, sitting) if session.is_reshare else None
+        if session.is_reshare and old is None:
+            self.state.trouble = f"nobody gives us the group that session {session.number} reshares"
+            return None
+        ceremony = Ceremony(
+            chain_id=self.chain_id,
+            contract=self.contract,
+            session=session.number,
+            dealers=dealers,
+            receivers=receivers,
+            old=old,
+        )
+        part = self._part
+        if part is None or part.ceremony != ceremony:
+            bodies = dict(await self.safe.deals(ceremony.session))
+            deals = Deals(ceremony=ceremony, council=self.council, safe=self.safe, bodies=bodies)
+            part = self._part = _Part(ceremony=ceremony, deals=deals)
+        part.dealer = await self._place(session.dealers)
+        part.receiver = await self._place(session.receivers)
+        return part
+
+    async def _place(self, governors: tuple[Governor, ...]) -> int | None:
+        """Return our place in a list, `None` if we are not in it or another account posts for us."""
+        account = await self.board.account()
+        for index, governor in enumerate(governors):
+            if governor.node == self.node and governor.account == account:
+                return index
+            if governor.node == self.node:
+                self.state.trouble = (
+                    f"the board wants account 0x{governor.account.hex()} to post for this node,"
+                    f" ours is 0x{account.hex()}"
+                )
+        return None
+
+    async def _old_group(self, session: BoardSession, sitting: SittingCouncil) -> Group | None:
+        """Return the group that a session reshares: the one we hold, or what a dealer gives us.
+
+        Once the session is confirmed the board no longer names the old group. A wrong one is harmless
+        then: with it nothing comes to the confirmed group.
+        """
+        dealers = _nodes(session.dealers)
+        wanted = sitting.group_hash if sitting.session < session.number else None
+
+        def is_it(group: Group) -> bool:
+            is_earlier = group.session < session.number and group.governors == dealers
+            return is_earlier and wanted in {None, group.hash()}
+
+        seat, part = self.seats.before(session.number), self._part
+        held = [seat.group] if seat else []
+        if part is not None and part.ceremony.session == session.number and part.ceremony.old:
+            held.append(part.ceremony.old)
+        found = next(filter(is_it, held), None)
+        if found is None:
+            found = await self._asked_group(session, is_it)
+            if found is not None and wanted and sitting.starts_ms is not None:
+                await self._sit(found, None, sitting.starts_ms)
+        return found
+
+    async def _asked_group(
+        self, session: BoardSession, is_it: Callable[[Group], bool]
+    ) -> Group | None:
+        if self.network_id is None:
+            return None
+        question = AskGroup(network=self.network_id, before=session.number)
+        dealers = [n for n in _nodes(session.dealers) if n != self.node]
+        self._turn += 1
+        for i in range(min(len(dealers), GROUP_ASKED_MAX)):
+            node = dealers[(self._turn + i) % len(dealers)]
+            try:
+                group = await self.council.ask(node, question, Group)
+            except (Unreachable, ProtocolError) as error:
+                log.debug("no group", asked=node.hex()[:8], error=str(error))
+                continue
+            if group is not None and is_it(group):
+                return group
+        return None
+
+    # --------------------------------------------------------------------------- dealing
+
+    async def _own_dealer(self, part: _Part) -> Dealer | None:
+        """Return what we deal with; `None` if we do not deal, or lost what we hand on."""
+        if part.dealer is None:
+            return None
+        old, share = part.ceremony.old, None
+        if old is not None:
+            seat = self.seats.of(old.session)
+            share = seat.share if seat is not None and seat.group == old else None
+            if share is None:
+                self.state.trouble = f"we hold no share of session {old.session} to hand on"
+                return None
+        seed = await self.safe.seed(part.ceremony.session)
+        return Dealer(ceremony=part.ceremony, index=part.dealer, seed=seed, old=share)
+
+    async def _deal(self, part: _Part, session: BoardSession) -> None:
+        if part.dealer is None or session.deals[part.dealer] is not None:
+            return
+        dealer = await self._own_dealer(part)
+        if dealer is not None:
+            body = await offload(lambda: encode(deal_of(dealer)), members=part.work)
+            await part.deals.put(dealer.index, body)
+            await self.board.post_deal(session.number, hash_of_deal(body))
+
+    async def _justify(self, part: _Part, session: BoardSession) -> None:
+        posts = posts_of(session)
+        if part.dealer is None:
+            return
+        to_answer = [
+            receiver
+            for receiver in dkg.to_justify(part.ceremony, posts, part.dealer)
+            if (part.dealer, receiver) not in posts.justifications
+        ]
+        dealer = await self._own_dealer(part) if to_answer else None
+        if dealer is None:
+            return
+        if hash_of_deal(encode(deal_of(dealer))) != posts.deals[dealer.index]:
+            self.state.trouble = "our deal on the board is not of the seed that we keep"
+            return
+        for receiver in to_answer:
+            shares = justification_of(dealer, receiver)
+            await self.board.justify(session.number, receiver, shares)
+
+    # --------------------------------------------------------------------------- receiving
+
+    async def _gather(
+        self, part: _Part, session: BoardSession, within_s: float = GATHER_S_MAX
+    ) -> None:
+        posted = posts_of(session).deals
+        if part.deals.missing(posted):
+            await part.deals.gather(posted, within_s=within_s)
+
+    async def _respond(self, part: _Part, session: BoardSession) -> None:
+        """Respond once all deals are here, or half of the phase's rest was spent looking for them."""
+        now_ms = self.clock.unix_ms()
+        if part.give_up_ms is None:
+            left_ms = max(0, (session.phase_ends_ms or now_ms) - now_ms)
+            part.give_up_ms = UnixMs(now_ms + left_ms // 2)
+        left_ms = part.give_up_ms - now_ms
+        await self._gather(part, session, left_ms / 1000 if left_ms > 0 else GATHER_S_MAX)
+        if part.receiver is None or session.complaints[part.receiver] is not None:
+            return
+        posts = posts_of(session)
+        missing = part.deals.missing(posts.deals)
+        if missing and self.clock.unix_ms() < part.give_up_ms:
+            self.state.trouble = f"deals are missing, of dealers {_listed(missing)}"
+            return
+        receiver, bodies = self._receiver(part), dict(part.deals.bodies)
+        complaints = await offload(
+            lambda: dkg.complaints_of(receiver, posts, bodies), members=part.work
+        )
+        if complaints is None:
+            self.state.trouble = (
+                f"we seem cut off: most deals are bad, or missing: {_listed(missing)}"
+            )
+            return
+        await self.board.respond(session.number, complaints)
+
+    def _receiver(self, part: _Part) -> Receiver:
+        return Receiver(ceremony=part.ceremony, secret=self.secret)
+
+    async def _conclude(self, part: _Part, session: BoardSession) -> _Concluded | None:
+        """Return what the session makes, kept in the safe; `None` if it makes nothing, or not yet.
+
+        Raises:
+            SafeError: It could not be kept.
+        """
+        posts, bodies = posts_of(session), dict(part.deals.bodies)
+        if part.concluded is not None and part.concluded.posts == posts:
+            return part.concluded
+        missing = dkg.lacking(part.ceremony, posts, bodies)
+        receiver = self._receiver(part) if self.node in part.ceremony.receivers else None
+
+        def work() -> _Concluded:
+            made = dkg.conclude(part.ceremony, posts, bodies)
+            share = dkg.own_share(receiver, posts, made) if receiver else None
+            return _Concluded(posts, made.group, share)
+
+        try:
+            concluded = await offload(work, members=part.work)
+        except dkg.DkgFailed as failure:
+            self.state.outcome = failure.reason
+            return None
+        except ValueError:
+            if not missing:
+                raise
+            self.state.trouble = f"deals are missing, of dealers {_listed(missing)}"
+            return None
+        await self.safe.put_group(concluded.group, concluded.share)
+        part.concluded = concluded
+        return concluded
+
+    async def _confirm(self, part: _Part, session: BoardSession) -> None:
+        concluded = await self._conclude(part, session)
+        if concluded is None or part.receiver is None:
+            return
+        if session.confirmations[part.receiver] is not None:
+            return
+        if concluded.share is None:
+            self.state.trouble = "a deal that counts has a wrong share for us"
+            return
+        await self.board.confirm(session.number, concluded.group.hash())
+
+    async def _find_reason(self, part: _Part, session: BoardSession) -> None:
+        await self._gather(part, session)
+        await self._conclude(part, session)
+        self.state.outcome = self.state.outcome or "too-few-confirmations"
+
+    # --------------------------------------------------------------------------- seats
+
+    async def _take_seat(self, part: _Part, session: BoardSession) -> None:
+        seat = self.seats.of(session.number)
+        if session.starts_ms is None or (seat and seat.group.hash() == session.group_hash):
+            return  # `_keep_seats` follows a start that moves
+        await self._gather(part, session)
+        concluded = await self._conclude(part, session)
+        if concluded is None:
+            return
+        if concluded.group.hash() != session.group_hash:
+            self.state.trouble = "the board's deals make another group than was confirmed"
+            return
+        await self._sit(concluded.group, concluded.share, session.starts_ms)
+
+    async def _sit(self, group: Group, share: GovernorShare | None, starts_ms: UnixMs) -> None:
+        await self.safe.put_group(group, share)
+        await self.safe.put_start(group.session, starts_ms)
+        self.seats.add(Seat(group=group, share=share, starts_ms=starts_ms))
+        log.info(
+            "council seat", session=group.session, starts_ms=starts_ms, shares=share is not None
+        )
+
+    async def _keep_seats(self, sitting: SittingCouncil) -> None:
+        """Make our seats those that the board confirmed, and forget what they have replaced.
+
+        Raises:
+            SafeError: A group could not be read, or an old one not be forgotten.
+        """
+        now_ms, newest = self.clock.unix_ms(), self.seats.newest
+        is_later = newest is not None and newest.group.session > sitting.session
+        if newest is not None and is_later and newest.starts_ms > now_ms:
+            self.seats.drop(newest.group.session)  # a reorganisation took it back
+        if sitting.starts_ms is None:
+            return
+        seat = self.seats.of(sitting.session)
+        if seat is None or seat.starts_ms != sitting.starts_ms:
+            await self._find_seat(sitting, sitting.starts_ms)
+        elif seat.starts_ms <= now_ms and self._forgotten < sitting.session:
+            await self.safe.forget(sitting.session)
+            self.seats.forget_before(sitting.session)
+            self._forgotten = sitting.session
+
+    async def _find_seat(self, sitting: SittingCouncil, starts_ms: UnixMs) -> None:
+        """Take the seat that we kept of the session that seated the council, if we did."""
+        for kept in await self.safe.groups():
+            if kept.group.hash() == sitting.group_hash:
+                await self._sit(kept.group, kept.share, starts_ms)
+
+
+async def load_seats(safe: Safe, seats: Seats) -> None:
+    """Take the seats that were confirmed before this process started.
+
+    Raises:
+        SafeError: A kept group cannot be read.
+    """
+    for kept in await safe.groups():
+        if kept.starts_ms is not None:
+            seats.add(Seat(group=kept.group, share=kept.share, starts_ms=kept.starts_ms))
+
+
+async def run_ceremonies(
+    ceremonies: Ceremonies, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Take part in all sessions that this node is in, until cancelled.
+
+    Args:
+        ceremonies: Our part; its seats are loaded.
+        task_status: Started after the first look.
+    """
+    wait_ms = await ceremonies.look()
+    task_status.started()
+    while True:
+        await trio.sleep(wait_ms / 1000)
+        wait_ms = await ceremonies.look()
+
+
+def posts_of(session: BoardSession) -> dkg.Posts:
+    """Return a session's posts as the core takes them."""
+    return dkg.Posts(
+        deals={i: h for i, h in enumerate(session.deals) if h is not None},
+        complaints={j: c for j, c in enumerate(session.complaints) if c is not None},
+        justifications={(j.dealer, j.receiver): j.shares for j in session.justifications},
+    )
+
+
+def _stage(session: BoardSession | None) -> tuple[int, Phase] | None:
+    return (session.number, session.phase) if session else None
+
+
+def _nodes(governors: tuple[Governor, ...]) -> tuple[NodeId, ...]:
+    return tuple(governor.node for governor in governors)
+
+
+def _listed(places: Iterable[int]) -> str:
+    return ", ".join(map(str, places))
