@@ -73,25 +73,6 @@ def _safe_errors() -> Iterator[None]:
         raise SafeError(f"cannot use {error.filename}: {error.strerror}") from error
 
 
-def password_of(path: Path | None, directory: Path) -> Secret:
-    """Return the keystores' password.
-
-    Args:
-        path: The file that holds it; must exist. `None` for `<directory>.password`, which is made,
-            with a password nobody chose, as long as there is no directory.
-        directory: Where the keystores are.
-
-    Raises:
-        SafeError: The file is missing, or others may read it.
-    """
-    with _safe_errors():
-        if path is None:
-            path = directory.with_name(f"{directory.name}.password")
-            if not directory.exists() and not path.exists():
-                write_secret_file(path, secrets.token_hex(_PASSWORD_BYTES).encode() + b"\n")
-        return Secret(read_secret_file(path).rstrip(b"\r\n"))
-
-
 @dataclass(slots=True, kw_only=True)
 class CouncilFiles:
     """The files of one node on one board; implements `ports.Safe`."""
@@ -99,13 +80,16 @@ class CouncilFiles:
     directory: Path
     """Made if it is missing; its parent must exist."""
 
-    password: Secret
     node: NodeId
     chain_id: int
     """Of the chain that has the board."""
 
     board: bytes
     """The board's address, 20 bytes."""
+
+    password_path: Path | None = None
+    """File with the keystores' password. `None` for `<directory>.password`, which is made before
+    the first keystore, with a password nobody chose."""
 
     iterations: int = keystore.ITERATIONS
     """Work for each keystore that is written."""
@@ -199,12 +183,20 @@ class CouncilFiles:
 
     # ------------------------------------------------------------------------- secrets
 
+    def _password(self) -> Secret:
+        path = self.password_path or self.directory.with_name(f"{self.directory.name}.password")
+        with _safe_errors():
+            is_first = not any(self.directory.glob("*/*.json"))
+            if self.password_path is None and is_first and not path.exists():
+                write_secret_file(path, secrets.token_hex(_PASSWORD_BYTES).encode() + b"\n")
+            return Secret(read_secret_file(path).rstrip(b"\r\n"))
+
     def _seal(
         self, session: int, name: str, secret: Secret, what: str, public: bytes = b""
     ) -> None:
         text = keystore.seal(
             secret,
-            self.password,
+            self._password(),
             public=public,
             description=f"stkrp2p: {what} of session {session}",
             iterations=self.iterations,
@@ -216,7 +208,7 @@ class CouncilFiles:
         if text is None:
             return None
         try:
-            secret = keystore.unseal(text, self.password)
+            secret = keystore.unseal(text, self._password())
         except keystore.KeystoreError as error:
             raise SafeError(f"{self._folder(session) / name}: {error}") from None
         if len(secret.reveal()) != SECRET_BYTES:

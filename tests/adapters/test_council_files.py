@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from stkrp2p.adapters import keystore
-from stkrp2p.adapters.council_files import CouncilFiles, password_of
+from stkrp2p.adapters.council_files import CouncilFiles
 from stkrp2p.adapters.keys import write_secret_file
 from stkrp2p.core.crypto import Secret, node_id_of, sha256
 from stkrp2p.core.group import GovernorShare
@@ -28,10 +28,17 @@ async def inline(work, /):
     return work()
 
 
+def password(folder: Path, text: bytes = b"a password\n") -> Path:
+    path = folder / f"password-{len(text)}"
+    if not path.exists() and folder.exists():
+        write_secret_file(path, text)
+    return path
+
+
 def files(folder: Path, **changes: object) -> CouncilFiles:
     settings = {
         "directory": folder / "council",
-        "password": Secret(b"a password"),
+        "password_path": password(folder),
         "node": NODES[1],
         "chain_id": 31337,
         "board": BOARD,
@@ -72,7 +79,7 @@ async def test_a_seed_is_drawn_once_a_session_and_outlives_the_process(tmp_path:
 async def test_work_on_files_does_not_hold_up_the_loop(tmp_path: Path) -> None:
     safe = CouncilFiles(
         directory=tmp_path / "council",
-        password=Secret(b"a password"),
+        password_path=password(tmp_path),
         node=NODES[1],
         chain_id=31337,
         board=BOARD,
@@ -172,7 +179,7 @@ async def test_secrets_of_earlier_sessions_are_forgotten_and_later_ones_stay(
 
 async def test_forgetting_where_nothing_is_kept_does_nothing(tmp_path: Path) -> None:
     await files(tmp_path).forget(9)
-    assert all_files(tmp_path) == {}
+    assert not (tmp_path / "council").exists()
 
 
 async def test_at_most_so_many_groups_are_loaded(tmp_path: Path) -> None:
@@ -201,7 +208,7 @@ async def test_a_wrong_password_is_told_with_the_file_and_without_the_password(
     tmp_path: Path,
 ) -> None:
     await put(files(tmp_path), 1)
-    other = files(tmp_path, password=Secret(b"hunter2"))
+    other = files(tmp_path, password_path=password(tmp_path, b"hunter2"))
     with pytest.raises(SafeError) as refused:
         await other.groups()
     path = tmp_path / "council/1/beacon.json"
@@ -270,23 +277,30 @@ async def test_a_missing_parent_is_told(tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------- passwords
 
 
-def test_a_password_nobody_chose_is_made_before_the_first_keystore(tmp_path: Path) -> None:
-    directory = tmp_path / "council"
-    made = password_of(None, directory)
+async def test_a_password_nobody_chose_is_made_before_the_first_keystore(tmp_path: Path) -> None:
+    await files(tmp_path, password_path=None).put_deal(1, 0, b"a deal")
     path = tmp_path / "council.password"
+    assert not path.exists()
+    seed = await files(tmp_path, password_path=None).seed(1)
     assert re.fullmatch(rb"[0-9a-f]{64}\n", path.read_bytes())
     assert path.stat().st_mode & 0o777 == 0o600
-    assert password_of(None, directory) == made
+    assert await files(tmp_path, password_path=None).seed(1) == seed
 
 
-def test_a_lost_password_is_not_replaced_by_another(tmp_path: Path) -> None:
-    (tmp_path / "council").mkdir()
-    with pytest.raises(SafeError, match=r"^cannot read .*council\.password: No such file"):
-        password_of(None, tmp_path / "council")
+async def test_a_lost_password_is_not_replaced_by_another(tmp_path: Path) -> None:
+    await files(tmp_path, password_path=None).seed(1)
+    (tmp_path / "council.password").unlink()
+    for call in (files(tmp_path, password_path=None).seed(s) for s in (1, 2)):
+        with pytest.raises(SafeError, match=r"^cannot read .*council\.password: No such file"):
+            await call
 
 
-def test_a_password_file_of_ones_own_is_read_without_its_last_line_end(tmp_path: Path) -> None:
-    write_secret_file(tmp_path / "mine", b" of my own \r\n")
-    assert password_of(tmp_path / "mine", tmp_path / "council") == Secret(b" of my own ")
-    with pytest.raises(SafeError, match="cannot read"):
-        password_of(tmp_path / "none", tmp_path / "council")
+async def test_a_password_file_of_ones_own_is_never_made(tmp_path: Path) -> None:
+    with pytest.raises(SafeError, match=r"^cannot read .*/mine: No such file"):
+        await files(tmp_path, password_path=tmp_path / "mine").seed(1)
+
+
+async def test_the_line_end_of_a_password_file_is_no_part_of_it(tmp_path: Path) -> None:
+    seed = await files(tmp_path, password_path=password(tmp_path, b" a \r\n")).seed(1)
+    write_secret_file(tmp_path / "same", b" a ")
+    assert await files(tmp_path, password_path=tmp_path / "same").seed(1) == seed

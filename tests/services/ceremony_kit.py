@@ -148,7 +148,6 @@ class Desk:
     def safe(self) -> CouncilFiles:
         return CouncilFiles(
             directory=self.folder / "council",
-            password=Secret(b"password of " + self.name.encode()),
             node=self.node,
             chain_id=CHAIN_ID,
             board=CONTRACT,
