@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from testnet.vectors import audits, basics, membership, scores
+from testnet.vectors import audits, basics, councils, membership, scores
 from testnet.vectors.form import Json, render
 
 FOLDER = Path(__file__).resolve().parents[2] / "protocols" / "vectors"
@@ -16,6 +16,8 @@ FILES: dict[str, tuple[str, Callable[[], dict[str, Json]]]] = {
     "crypto": ("Ed25519 with domain tags: README.md, section 3", basics.signatures),
     "merkle": ("Keccak Merkle trees: README.md, section 3", basics.trees),
     "beacon": ("Rounds, times, epochs: beacon.md", basics.beacon),
+    "group": ("Groups, partials, signatures: council.md, section 1", councils.group),
+    "dkg": ("Deals, and what ceremonies make of them: council.md, section 2", councils.dkg),
     "roster": ("Registry to roster: roster.md", membership.roster),
     "shuffle": ("Swap-or-not: assignment.md, section 2", membership.shuffle),
     "assignment": ("Seeds, assignments, draws: assignment.md", membership.assignment),

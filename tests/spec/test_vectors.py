@@ -12,7 +12,20 @@ import msgpack
 import msgspec
 import pytest
 
-from stkrp2p.core import anchor, bls, challenge, merkle, reconcile, score, verdict, wire
+from stkrp2p.core import (
+    anchor,
+    bls,
+    challenge,
+    deal,
+    dkg,
+    group,
+    merkle,
+    reconcile,
+    score,
+    threshold,
+    verdict,
+    wire,
+)
 from stkrp2p.core.assignment import Assignment, Shuffle, draw_of, seed_of
 from stkrp2p.core.batch import (
     JUDGEMENTS,
@@ -25,7 +38,7 @@ from stkrp2p.core.batch import (
     sign_batch,
 )
 from stkrp2p.core.beacon import Beacon, BeaconRound, EpochClock, verified
-from stkrp2p.core.crypto import is_signed_by, node_id_of, sha256, sign
+from stkrp2p.core.crypto import Secret, is_signed_by, node_id_of, sha256, sign
 from stkrp2p.core.evidence import Evidence
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.params import MINIMAL, PRESETS, Params
@@ -258,6 +271,154 @@ def test_rounds_fall_due_and_make_epochs() -> None:
         ]
     for case in vectors["epoch_of"]:
         assert clock.epoch_of(case["round"]) == case["epoch"]
+
+
+# ------------------------------------------------------------------------------- the council's keys
+
+
+@cache
+def group_named(name: str) -> group.Group:
+    case = next(g for g in load("group")["groups"] if g["name"] == name)
+    return wire.decode(raw(case["frame"]), group.Group)
+
+
+def test_lagranges_weights_give_the_value_at_zero() -> None:
+    for case in load("group")["weights"]:
+        found = threshold.weights_at_zero(case["x"])
+        assert [f"{w:064x}" for w in found] == case["weights"]
+
+
+@pytest.mark.parametrize("case", cases("group", "groups"))
+def test_a_groups_hash_keys_and_shares_follow_from_its_commitments(case: dict) -> None:
+    made = group_named(case["name"])
+    assert hexed(made) == case["fields"]
+    assert (made.hash().hex(), made.threshold) == (case["hash"], case["threshold"])
+    for purpose in group.Purpose:
+        public, secrets = case["public_shares"][purpose], case["secrets"][purpose]
+        assert [made.public_share(purpose, i).hex() for i in range(len(public))] == public
+        assert [bls.public_key_of(int(s, 16)).hex() for s in secrets] == public
+        assert made.public_key(purpose).hex() == case["fields"]["commitments"][purpose][0]
+
+
+def test_a_partial_is_the_shares_signature() -> None:
+    secrets = {g["name"]: g["secrets"] for g in load("group")["groups"]}
+    for case in load("group")["partials"]:
+        purpose = group.Purpose(case["purpose"])
+        held = tuple(Secret(raw(row[case["index"]])) for row in secrets[case["group"]])
+        share = group.GovernorShare(group_named(case["group"]), case["index"], held)
+        partial = group.partial_sign(share, purpose, raw(case["message"]))
+        assert partial.hex() == case["partial"]
+        assert group.is_partial(share.group, purpose, share.index, raw(case["message"]), partial)
+
+
+@pytest.mark.parametrize("case", cases("group", "forged"))
+def test_only_a_governors_own_signature_is_its_partial(case: dict) -> None:
+    purpose, partial = group.Purpose(case["purpose"]), raw(case["partial"])
+    args = group_named(case["group"]), purpose, case["index"], raw(case["message"]), partial
+    assert group.is_partial(*args) is case["is_partial"]
+
+
+@pytest.mark.parametrize("case", cases("group", "combined"))
+def test_partials_combine_to_the_groups_signature_or_to_none(case: dict) -> None:
+    made, purpose, message = group_named(case["group"]), case["purpose"], raw(case["message"])
+    partials = {int(i): raw(p) for i, p in case["partials"].items()}
+    found = group.combine(made, group.Purpose(purpose), partials, message)
+    assert (found.hex() if found else None) == case["signature"]
+    if found:
+        domain = group.DOMAINS[group.Purpose(purpose)]
+        assert bls.is_signed_by(made.commitments[purpose][0], message, found, domain)
+
+
+@pytest.mark.parametrize("case", cases("group", "refused"))
+def test_what_is_no_group_is_refused(case: dict) -> None:
+    assert reason(wire.decode, raw(case["frame"]), group.Group) == case["reason"] != ""
+
+
+@cache
+def ceremony_named(name: str) -> deal.Ceremony:
+    case = next(c for c in load("dkg")["ceremonies"] if c["name"] == name)
+    return deal.Ceremony(
+        chain_id=case["chain_id"],
+        contract=raw(case["contract"]),
+        session=case["session"],
+        dealers=tuple(NodeId(raw(n)) for n in case["dealers"]),
+        receivers=tuple(NodeId(raw(n)) for n in case["receivers"]),
+        old=wire.decode(raw(case["old"]), group.Group) if case["old"] else None,
+    )
+
+
+def receivers_of(ceremony: deal.Ceremony) -> list[deal.Receiver]:
+    secrets = {g["node"]: raw(g["secret"]) for g in load("dkg")["governors"]}
+    held = [Secret(secrets[node.hex()]) for node in ceremony.receivers]
+    return [deal.Receiver(ceremony=ceremony, secret=secret) for secret in held]
+
+
+@pytest.mark.parametrize("case", cases("dkg", "ceremonies"))
+def test_a_ceremonys_id_follows_from_board_session_lists_and_group(case: dict) -> None:
+    found = ceremony_named(case["name"])
+    assert found.id.hex() == case["id"]
+    assert (found.threshold, found.quorum) == (case["threshold"], case["quorum"])
+
+
+@pytest.mark.parametrize("case", cases("dkg", "deals"))
+def test_a_deal_follows_from_its_seed_and_opens_for_each_receiver(case: dict) -> None:
+    ceremony, index = ceremony_named(case["ceremony"]), case["dealer"]
+    body = raw(load("dkg")["bodies"][case["body"]])
+    held = tuple(Secret(raw(s)) for s in case["old"] or ())
+    dealer = deal.Dealer(
+        ceremony=ceremony,
+        index=index,
+        seed=Secret(raw(case["seed"])),
+        old=group.GovernorShare(ceremony.old, index, held) if ceremony.old else None,
+    )
+    assert wire.encode(deal.deal_of(dealer)) == body
+    assert deal.hash_of_deal(body).hex() == case["hash"]
+    read = deal.check_deal(ceremony, index, raw(case["hash"]), body)
+    for receiver, shares in zip(receivers_of(ceremony), case["shares"], strict=True):
+        opened = deal.open_shares(receiver, read)
+        assert b"".join(s.reveal() for s in opened) == raw(shares)
+        assert deal.justification_of(dealer, receiver.index) == raw(shares)
+
+
+@pytest.mark.parametrize("case", cases("dkg", "checked"))
+def test_a_deal_is_checked_by_everybody_alike(case: dict) -> None:
+    ceremony, body = ceremony_named(case["ceremony"]), raw(case["frame"])
+    posted = deal.hash_of_deal(body)
+    assert reason(deal.check_deal, ceremony, case["dealer"], posted, body) == case["reason"]
+
+
+@pytest.mark.parametrize("case", cases("dkg", "shares"))
+def test_shares_fit_the_commitments_or_are_wrong(case: dict) -> None:
+    body = raw(load("dkg")["bodies"][f"{case['ceremony']} {case['dealer']}"])
+    read = wire.decode(body, deal.Deal)
+    found = reason(deal.read_shares, read, case["receiver"], Secret(raw(case["shares"])))
+    assert found == case["reason"]
+
+
+@pytest.mark.parametrize("case", cases("dkg", "sessions"))
+def test_a_session_ends_in_one_group_or_one_reason(case: dict) -> None:
+    ceremony = ceremony_named(case["ceremony"])
+    bodies = {int(d): raw(load("dkg")["bodies"][b]) for d, b in case["bodies"].items()}
+    posts = dkg.Posts(
+        deals={d: deal.hash_of_deal(body) for d, body in bodies.items()},
+        complaints={int(r): about for r, about in case["complaints"].items()},
+        justifications={
+            (j["dealer"], j["receiver"]): raw(j["shares"]) for j in case["justifications"]
+        },
+    )
+    receivers = receivers_of(ceremony)
+    own = [dkg.complaints_of(receiver, posts, bodies) for receiver in receivers]
+    assert own == case["own_complaints"]
+    try:
+        found = dkg.conclude(ceremony, posts, bodies)
+    except dkg.DkgFailed as failed:
+        assert failed.reason == case["reason"]
+        return
+    held = [dkg.own_share(receiver, posts, found) for receiver in receivers]
+    assert case["reason"] == ""
+    assert list(found.deals) == case["deals"]
+    assert wire.encode(found.group).hex() == case["group"]
+    assert [s and b"".join(x.reveal() for x in s.secrets).hex() for s in held] == case["shares"]
 
 
 # ------------------------------------------------------------------------------- membership
