@@ -19,6 +19,7 @@ import trio
 
 from stkrp2p.adapters.chain import Web3Chain
 from stkrp2p.adapters.clock import SystemClock, SystemEntropy
+from stkrp2p.adapters.council_files import CouncilFiles
 from stkrp2p.adapters.drand import DrandBeacons
 from stkrp2p.adapters.keys import load_account_key, load_node_key
 from stkrp2p.adapters.libp2p import open_network
@@ -29,22 +30,33 @@ from stkrp2p.config import NetworkFile, NodeConfig, read_network
 from stkrp2p.core.batch import Batch
 from stkrp2p.core.challenge import AUDIT_PROTOCOL
 from stkrp2p.core.council import COUNCIL_PROTOCOL, AskGroup
+from stkrp2p.core.crypto import Secret
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.reconcile import SYNC_PROTOCOL
 from stkrp2p.core.types import Epoch, NodeId
 from stkrp2p.core.wire import ANSWER_BYTES_MAX, FRAME_BYTES_MAX
 from stkrp2p.ports import (
     Beacons,
+    Board,
     Chain,
     Entropy,
     Examiner,
     Network,
+    Safe,
     Store,
     WallClock,
     Workload,
 )
 from stkrp2p.services.auditor import Auditor, run_auditor
+from stkrp2p.services.ceremony import (
+    LOOK_MS_MAX,
+    Ceremonies,
+    CeremonyState,
+    load_seats,
+    run_ceremonies,
+)
 from stkrp2p.services.council import Council, CouncilServer, Seats
+from stkrp2p.services.council_report import council_report
 from stkrp2p.services.directory import Directory, run_directory
 from stkrp2p.services.gossip import ACCEPTED_MAX, Gossip, run_publisher, run_writer
 from stkrp2p.services.ledger import Ledger
@@ -58,6 +70,9 @@ from stkrp2p.services.tables import Tables
 from stkrp2p.services.watcher import Watcher, run_watcher
 
 log = structlog.get_logger()
+
+LOOKS_AN_EPOCH = 4
+"""Looks at the council's bulletin board in an epoch's time, or one a block if that is fewer."""
 
 ARRIVALS_MAX = 2
 """Rounds waiting to be audited; an older one is worthless."""
@@ -78,6 +93,11 @@ class Ports:
     store: Store
     workload: Workload
     examiner: Examiner
+    board: Board | None = None
+    """The council's, for who may post on it."""
+
+    safe: Safe | None = None
+    """Where a governor's secrets are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +131,7 @@ class Node:
     watcher: Watcher
     auditor: Auditor
     council: CouncilServer
+    ceremonies: Ceremonies | None
     sealer: Sealer
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -140,6 +161,8 @@ class Node:
                 run_directory, self.directory, self.identity.secret, clock, ports.entropy
             )
             nursery.start_soon(run_sealer, self.sealer)
+            if self.ceremonies is not None:
+                nursery.start_soon(run_ceremonies, self.ceremonies)
             task_status.started()
 
     def status(self) -> Mapping[str, object]:
@@ -196,6 +219,14 @@ class Node:
         seat = self.identity.seats.at(self.ports.clock.unix_ms())
         return seat is not None and seat.share is not None
 
+    def council_status(self) -> Mapping[str, object]:
+        """Return how the council's latest session stands, and what we hold; JSON types only."""
+        state = CeremonyState(trouble="no account to post with, or no Ethereum endpoint")
+        if self.ceremonies is not None:
+            state = self.ceremonies.state
+        identity, now_ms = self.identity, self.ports.clock.unix_ms()
+        return council_report(state, identity.seats, identity.node, now_ms)
+
     def peers(self) -> Mapping[str, object]:
         """Return the peers connected now; JSON types only."""
         return {
@@ -224,6 +255,9 @@ def build_node(genesis: Genesis, identity: Identity, ports: Ports) -> Node:
     server.on(AskGroup, server.give_group, is_open=True)
     sealer = _sealer(identity, ports, ledger, sync)
     sealer.serve(server)
+    ceremonies = _ceremonies(genesis, identity, ports)
+    if ceremonies is not None:
+        ceremonies.serve(server)
     return Node(
         genesis=genesis,
         identity=identity,
@@ -270,7 +304,25 @@ def build_node(genesis: Genesis, identity: Identity, ports: Ports) -> Node:
             store=ports.store,
         ),
         council=server,
+        ceremonies=ceremonies,
         sealer=sealer,
+    )
+
+
+def _ceremonies(genesis: Genesis, identity: Identity, ports: Ports) -> Ceremonies | None:
+    if ports.board is None or ports.safe is None:
+        return None
+    return Ceremonies(
+        secret=Secret(identity.secret),
+        chain_id=genesis.chain_id,
+        contract=genesis.council,
+        network_id=genesis.network_id,
+        board=ports.board,
+        safe=ports.safe,
+        seats=identity.seats,
+        council=Council(node=identity.node, network=ports.network),
+        clock=ports.clock,
+        look_ms=min(LOOK_MS_MAX, genesis.params.epoch_ms // LOOKS_AN_EPOCH),
     )
 
 
@@ -368,22 +420,41 @@ async def open_ports(
             store=store,
             workload=workload,
             examiner=examiner,
+            safe=_open_safe(config, network.genesis, identity.node),
         )
+
+
+def _open_safe(config: NodeConfig, genesis: Genesis, node: NodeId) -> CouncilFiles | None:
+    if not any(genesis.council):
+        return None
+    return CouncilFiles(
+        directory=config.council_dir,
+        node=node,
+        chain_id=genesis.chain_id,
+        board=genesis.council,
+        password_path=config.council_password,
+    )
 
 
 async def run_node(config: NodeConfig) -> None:
     """Run a node until SIGINT or SIGTERM.
 
     Raises:
-        ConfigError, KeyFileError, StoreError, ListenError, ControlError: It could not start; the
-            message says what to do.
+        ConfigError, KeyFileError, SafeError, StoreError, ListenError, ControlError: It could not
+            start; the message says what to do.
     """
     network = read_network(config.network)
     identity = load_identity(config)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with open_ports(config, network, identity) as ports:
+            if ports.safe is not None:
+                await load_seats(ports.safe, identity.seats)
             node = build_node(network.genesis, identity, ports)
-            commands = {"status": node.status, "peers": node.peers}
+            commands = {
+                "status": node.status,
+                "peers": node.peers,
+                "council": node.council_status,
+            }
             async with trio.open_nursery() as nursery:
                 await nursery.start(serve_control, config.control_socket, commands)
                 await nursery.start(node.run)

@@ -13,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from stkrp2p.adapters.keys import KeyFileError
     from stkrp2p.config import ConfigError
+    from stkrp2p.ports import SafeError
 
 
 class Exit(IntEnum):
@@ -80,6 +81,17 @@ def key_failure(error: KeyFileError) -> Failure:
     if isinstance(error.__cause__, FileNotFoundError):
         return Failure(what, hint="stkrp2p init")
     return Failure(what, hint=hint.removeprefix("run: "), code=Exit.UNSAFE)
+
+
+def safe_failure(error: SafeError) -> Failure:
+    """Return the failure that an unusable file of the council's keys is."""
+    why, _, hint = str(error).partition("; run: ")
+    return Failure(
+        "the council's keys cannot be used",
+        why=why,
+        hint=hint or "look at the council directory and its password file",
+        code=Exit.UNSAFE,
+    )
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stkrp2p.cli.errors import Exit, Failure, config_failure, key_failure
+from stkrp2p.cli.errors import Exit, Failure, config_failure, key_failure, safe_failure
 from stkrp2p.cli.options import AllSettingsCommand
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def command(*, loaded: Loaded) -> None:
     from stkrp2p.cli.logs import set_up_logging  # noqa: PLC0415
     from stkrp2p.config import ConfigError  # noqa: PLC0415
     from stkrp2p.node import run_node  # noqa: PLC0415
+    from stkrp2p.ports import SafeError  # noqa: PLC0415
 
     if not loaded.config.beacons:
         raise Failure(
@@ -40,7 +41,14 @@ def command(*, loaded: Loaded) -> None:
     refusal: BaseException | None = None
     try:
         trio.run(run_node, loaded.config)
-    except* (ConfigError, KeyFileError, StoreError, ListenError, ControlError) as errors:
+    except* (
+        ConfigError,
+        KeyFileError,
+        SafeError,
+        StoreError,
+        ListenError,
+        ControlError,
+    ) as errors:
         refusal = first_of(errors)
     if refusal is not None:
         raise _failure_of(refusal) from refusal
@@ -59,10 +67,13 @@ def _failure_of(error: BaseException) -> Failure:
     from stkrp2p.adapters.store import StoreLocked  # noqa: PLC0415
     from stkrp2p.api.control_client import ControlError  # noqa: PLC0415
     from stkrp2p.config import ConfigError  # noqa: PLC0415
+    from stkrp2p.ports import SafeError  # noqa: PLC0415
 
     match error:
         case ConfigError():
             return config_failure(error)
+        case SafeError():
+            return safe_failure(error)
         case KeyFileError():
             return key_failure(error)
         case StoreLocked() | ControlError(code="busy"):

@@ -49,7 +49,7 @@ from stkrp2p.services.offload import offload
 
 log = structlog.get_logger()
 
-LOOK_MS_MIN = 1_000
+LOOK_MS_MIN = 500
 LOOK_MS_MAX = 12_000
 """Least and most time from one look at the board to the next; the most is a block of Ethereum."""
 

@@ -8,7 +8,7 @@ governors (rounds, anchors, ceremonies) name here what they answer, and ask thro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -53,6 +53,9 @@ class Seats:
         self._seats: list[Seat] = []
         for seat in seats:
             self.add(seat)
+
+    def __iter__(self) -> Iterator[Seat]:
+        return iter(self._seats)
 
     def add(self, seat: Seat) -> None:
         """Take a group in; the oldest is forgotten, and with it our share of it."""
