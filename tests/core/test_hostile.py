@@ -26,17 +26,21 @@ from stkrp2p.core.batch import (
     sign_batch,
 )
 from stkrp2p.core.challenge import REPORT_BYTES_MAX, Answer, Receipt
+from stkrp2p.core.deal import DEAL_BYTES_MAX, Deal
 from stkrp2p.core.evidence import Evidence
+from stkrp2p.core.group import GOVERNORS_MAX, Group
 from stkrp2p.core.params import NODES_MAX
 from stkrp2p.core.roster import Profile
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import ProtocolError
 from stkrp2p.core.wire import ANSWER_BYTES_MAX, FRAME_BYTES_MAX, Message, decode, encode
+from tests.core.ceremonies import deal_of, dealer_of, fresh
 from tests.core.strategies import (
     CLOCK,
     EPOCH,
     NETWORK,
     batch_of,
+    dealt,
     roster_of_size,
     secret,
     view_of,
@@ -116,6 +120,10 @@ def take_answer(shape: type[Message], frame: bytes) -> object:
             return answer
 
 
+def read_deal(frame: bytes) -> object:
+    return decode(frame, Deal, bytes_max=DEAL_BYTES_MAX)
+
+
 Z20, Z32, Z48, Z64 = bytes(20), bytes(32), bytes(48), bytes(64)
 SCORE = Score(node=Z32, nonce=1, s=5 << 16, n=6 << 16, uptime_ppm=800_000, age_epochs=300)
 RECORD = records.AddressRecord(
@@ -189,6 +197,8 @@ def samples() -> tuple[Sample, ...]:
         Sample("audit answer", encode(answer), lambda f: decode(f, Answer)),
         Sample("profile", encode(profile), lambda f: decode(f, Profile)),
         Sample("score", encode(SCORE), lambda f: decode(f, Score)),
+        Sample("deal", encode(deal_of(dealer_of(fresh(3), 0))), read_deal),
+        Sample("group", encode(dealt(3)[0].group), lambda f: decode(f, Group)),
         Sample("record", encode(RECORD), lambda f: decode(f, records.AddressRecord)),
     )
 
@@ -328,6 +338,8 @@ def full_answers(small: bytes, ids: tuple[bytes, ...]) -> Iterator[Message]:
         version=1, network=Z32, epoch=3, seed=Z32, included=bits, tainted=bits, ids_digest=Z32
     )
     yield SealedAnchor(header=HEADER, proposal=proposal, voids=0, signature=Z48)
+    yield dealt(GOVERNORS_MAX)[0].group
+    yield deal_of(dealer_of(fresh(GOVERNORS_MAX), 0))
     yield Answer(version=1, status=0, report=bytes(REPORT_BYTES_MAX), signature=Z64)
     yield Profile(version=1, workload="ab", addresses=four)
 
@@ -338,6 +350,8 @@ READERS: tuple[Read, ...] = (
     *(partial(plain, type(a)) for a in answers()),
     partial(plain, Answer),
     partial(plain, challenge.Question),
+    partial(plain, Group),
+    read_deal,
 )
 
 

@@ -221,7 +221,9 @@ def test_every_reason_the_core_raises_stands_in_the_text() -> None:
     raised = {
         word
         for module in CORE
-        for word in re.findall(r'(?:ProtocolError|DkgFailed)\(\s*"([a-z-]+)"', inspect.getsource(module))
+        for word in re.findall(
+            r'(?:ProtocolError|DkgFailed)\(\s*"([a-z-]+)"', inspect.getsource(module)
+        )
     }
     text = "\n".join(p.read_text("utf-8") for p in PROTOCOLS.glob("*.md"))
     assert {w for w in raised if f"`{w}`" not in text} == set()
