@@ -20,7 +20,7 @@ pytestmark = pytest.mark.chain
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / "protocols" / "contracts"
 ARTIFACTS = ROOT / "stkrp2p" / "adapters" / "artifacts"
-NAMES = ("BeaconVerifier", "Registry", "ReputationAnchor", "TestAnkr")
+NAMES = ("BeaconVerifier", "CouncilKeys", "Registry", "ReputationAnchor", "TestAnkr")
 COUNCIL_KEY = bls.g2_uncompressed(bls.public_key_of(7))
 
 
@@ -84,6 +84,7 @@ def test_what_is_deployed_is_the_artifact_but_for_its_immutables(chain, quicknet
     deployed = {
         "TestAnkr": ankr,
         "BeaconVerifier": chain.deploy("BeaconVerifier", quicknet["key"]),
+        "CouncilKeys": chain.deploy("CouncilKeys", [(ankr.address, b"\1" * 32)], 60),
         "Registry": chain.deploy("Registry", ankr.address, 1, 2, 3, 4, 5),
         "ReputationAnchor": chain.deploy("ReputationAnchor", COUNCIL_KEY, 1, 2, 3),
     }

@@ -15,7 +15,7 @@ from stkrp2p.core.merkle import keccak256
 
 SELECTOR_BYTES = 4
 
-CONTRACTS = ("Registry", "ReputationAnchor", "BeaconVerifier", "TestAnkr")
+CONTRACTS = ("Registry", "ReputationAnchor", "BeaconVerifier", "CouncilKeys", "TestAnkr")
 
 
 def _decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
