@@ -16,6 +16,7 @@ from stkrp2p.core.batch import Batch
 from stkrp2p.core.beacon import BeaconRound
 from stkrp2p.core.challenge import Receipt
 from stkrp2p.core.crypto import Secret
+from stkrp2p.core.fraud import Challenge
 from stkrp2p.core.group import GovernorShare, Group
 from stkrp2p.core.roster import Registration
 from stkrp2p.core.score import Score
@@ -208,6 +209,12 @@ class Chain(Protocol):
         Args:
             header: The epoch's roots; its epoch must be the next one.
             signature: The council's, compressed (48 bytes).
+        """
+
+    async def challenge(self, challenge: Challenge) -> str:
+        """Show the contract that an anchored score is wrong; return the transaction's hash.
+
+        The deposit comes back, with a reward, if it is; it is lost if the score is right.
         """
 
     async def is_score_proved(self, header: Header, score: Score, proof: Sequence[bytes]) -> bool:

@@ -29,6 +29,7 @@ from stkrp2p.core.anchor import Header, anchor_message
 from stkrp2p.core.batch import Batch, read_batch
 from stkrp2p.core.beacon import Beacon, BeaconRound, round_message
 from stkrp2p.core.crypto import node_id_of
+from stkrp2p.core.fraud import Challenge, first_wrong_word
 from stkrp2p.core.group import Purpose
 from stkrp2p.core.merkle import is_proved
 from stkrp2p.core.network import Genesis
@@ -180,12 +181,29 @@ class SimChain:
     voids: int = 0
     """How often an anchor was voided."""
 
+    deposits_lost: int = 0
+    """Challenges of right scores."""
+
     def anchor(self, header: Header) -> None:
         """Take the next epoch's header."""
         if header.epoch == len(self.headers):
             self.anchored[header.epoch] += 1
             self.headers.append(header)
             self.final = max(self.final, len(self.headers) - self.finality_epochs)
+
+    def challenge(self, challenge: Challenge) -> None:
+        """Void an epoch and all later ones if the challenged score is wrong."""
+        epoch = challenge.header.epoch
+        near = self.headers[max(0, epoch - 1) : epoch + 1]
+        shown = [h for h in (challenge.before, challenge.header) if h is not None]
+        if near != shown:
+            raise ChainUnavailable("NotAnchored")
+        if first_wrong_word(challenge, self.genesis.params) is None:
+            self.deposits_lost += 1
+            return
+        del self.headers[epoch:]
+        self.final = min(self.final, epoch)
+        self.voids += 1
 
     def reorganise(self, count: int) -> None:
         """Take the last anchors back."""
@@ -248,6 +266,11 @@ class SimChainPort:
         if header.epoch > len(self.chain.headers):
             raise ChainUnavailable("EpochNotNext")
         self.chain.anchor(header)
+
+    async def challenge(self, challenge: Challenge) -> str:
+        await self._call()
+        self.chain.challenge(challenge)
+        return "0x"
 
     async def is_score_proved(self, header: Header, score: Score, proof: Sequence[bytes]) -> bool:
         await self._call()

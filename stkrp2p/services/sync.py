@@ -79,6 +79,9 @@ SESSION_MS_MAX = 30_000
 TABLE_MS_MAX = 120_000
 """Time for a whole score table from one peer."""
 
+STRANGERS_MAX = 64
+"""Scores of nobody who is a member, beyond as many as there are members, in a table."""
+
 PEERS_ASKED_MAX = 4
 """Peers asked for one anchor, proof or table, before the next look."""
 
@@ -364,14 +367,17 @@ class SyncClient:
         return None
 
     async def score_table(self, sealed: SealedAnchor) -> tuple[Score, ...]:
-        """Return an anchored epoch's score table, checked against its root; empty if none is had."""
+        """Return an anchored epoch's score table, checked against its root; empty if none is had.
+
+        A forged one may have other scores than there are members, but not very many more.
+        """
         epoch = Epoch(sealed.header.epoch)
-        total = len(self.ledger.roster(epoch))
+        total_max = 2 * len(self.ledger.roster(epoch)) + STRANGERS_MAX
         for node in self.peers()[:PEERS_ASKED_MAX]:
             scores: tuple[Score, ...] = ()
             try:
                 with trio.move_on_after(TABLE_MS_MAX / 1000):
-                    scores = await self._table_from(node, epoch, total)
+                    scores = await self._table_from(node, epoch, total_max)
             except (Unreachable, ProtocolError) as error:
                 log.debug("no table from peer", peer=node.hex()[:8], error=str(error))
             if scores and await self._is_table_of(sealed, scores):
@@ -382,17 +388,19 @@ class SyncClient:
         root = await offload(lambda: Tree(s.leaf() for s in scores).root, members=len(scores))
         return root == sealed.header.score_root
 
-    async def _table_from(self, node: NodeId, epoch: Epoch, total: int) -> tuple[Score, ...]:
-        """Return a peer's table of as many scores as the roster has; empty if it has none."""
+    async def _table_from(self, node: NodeId, epoch: Epoch, total_max: int) -> tuple[Score, ...]:
+        """Return a peer's table of at most so many scores; empty if it has none."""
         scores: list[Score] = []
+        total = 1
         while len(scores) < total:
             question = AskScores(network=self.ledger.network_id, epoch=epoch, first=len(scores))
             raw = await self.ask(node, question)
             if not raw:
                 return ()
             page = decode(raw, ScoreList, bytes_max=ANSWER_BYTES_MAX)
-            if page.total != total or not page.scores:
+            if page.total > total_max or (scores and page.total != total) or not page.scores:
                 raise ProtocolError("other-scores")
+            total = page.total
             scores += read_scores(page)
         return tuple(scores[:total])
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import pytest
 import trio
 
-from stkrp2p.core.anchor import Header, Proposal, SealedAnchor
+from stkrp2p.core.anchor import ClosedEpoch, Header, Proposal, SealedAnchor
 from stkrp2p.core.batch import EpochView
 from stkrp2p.core.council import Motion, Vote, proposer_of, sign_motion, slot_ms
 from stkrp2p.core.crypto import sha256
 from stkrp2p.core.group import Group
+from stkrp2p.core.merkle import Tree
+from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, NodeId
 from stkrp2p.core.wire import encode
 from stkrp2p.node import Node
+from stkrp2p.services.challenger import challenge_oldest
 from stkrp2p.services.history import replay
 from stkrp2p.services.sealer import Sealer
 from testnet.sim import SHORT, SimNetwork, SimNode
@@ -285,3 +288,64 @@ def test_a_motion_names_its_proposal_by_hash() -> None:
             assert sha256(encode(stored.proposal)) == header.proposal_hash
 
     simulate(890, story, full=6, governors=COUNCIL)
+
+
+def collude(network: SimNetwork, epoch: int, forge: Callable[[ClosedEpoch], list[Score]]) -> None:
+    """Let t governors sign and keep a score table of one epoch that does not follow."""
+    for liar in network.nodes[:QUORUM]:
+        ledger, sealer = liar.running.ledger, liar.running.sealer
+        close = ledger._close
+
+        async def false(view, included, tainted, close=close) -> ClosedEpoch:
+            closed = await close(view, included, tainted)
+            if view.epoch != epoch or network.chain.voids:
+                return closed
+            scores = forge(closed)
+            root = Tree(s.leaf() for s in scores).root
+            header = msgspec.structs.replace(closed.header, score_root=root)
+            return replace(closed, header=header, scores=tuple(scores))
+
+        ledger._close = false  # type: ignore[method-assign]
+        sealer.ledger = ledger
+
+
+def best(closed: ClosedEpoch) -> list[Score]:
+    """Give the first member the best score there is."""
+    first, *others = closed.scores
+    return [msgspec.structs.replace(first, reliability_ppm=1_000_000), *others]
+
+
+def with_a_stranger(closed: ClosedEpoch) -> list[Score]:
+    return [*closed.scores, Score(node=bytes(31) + b"\1", nonce=0, reliability_ppm=1_000_000)]
+
+
+@pytest.mark.parametrize("forge", [best, with_a_stranger])
+def test_a_score_that_t_governors_forged_is_overturned_by_one_honest_watcher(
+    forge: Callable[[ClosedEpoch], list[Score]],
+) -> None:
+    async def story(network: SimNetwork) -> None:
+        await network.until_folded(0)
+        collude(network, 1, forge)
+        watcher = network.nodes[7]
+        with trio.fail_after(4 * EPOCH_S):
+            while not await watcher.store.contests():  # noqa: ASYNC110 - in virtual time
+                await trio.sleep(0.5)
+        forged = network.chain.headers[1]
+        assert watcher.running.ledger.alarm
+        assert watcher.running.ledger.last_folded == 0
+        found = await challenge_oldest(network.genesis, watcher.store, watcher.chain)
+        assert found is not None
+        assert network.chain.voids == 1
+        assert len(network.chain.headers) == 1
+        assert await challenge_oldest(network.genesis, watcher.store, watcher.chain) is None
+        assert network.chain.deposits_lost == 0
+        for liar in network.nodes[:QUORUM]:  # what they lied about is of no use to them any more
+            await network.kill(liar)
+            await liar.store.take_back(Epoch(1))
+            await network.start(liar)
+        await network.until_folded(2)
+        assert network.chain.headers[1] != forged
+        for epoch in (1, 2):
+            await assert_all_equal(network, epoch)
+
+    simulate(900, story, full=9, governors=COUNCIL)
