@@ -36,7 +36,7 @@ SLOT_ROUNDS_MIN = 2
 
 REASON_CHARACTERS_MAX = 200
 
-Index = Annotated[int, msgspec.Meta(ge=0, lt=GOVERNORS_MAX)]
+Index = Annotated[int, msgspec.Meta(ge=0, le=GOVERNORS_MAX - 1)]
 """Place of a governor in its group's list."""
 
 

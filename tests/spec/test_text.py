@@ -12,6 +12,7 @@ import msgspec.inspect as mi
 import pytest
 
 import stkrp2p.core
+from stkrp2p.core import council
 from stkrp2p.core.batch import JUDGEMENTS
 from stkrp2p.core.params import PRESETS, Params
 from stkrp2p.core.reconcile import Question
@@ -190,9 +191,19 @@ def test_a_messages_fields_in_the_text_are_the_codes_in_order_type_and_bound(nam
     assert tags == ([] if info.tag is None else [str(info.tag)])
 
 
-def test_the_table_of_questions_gives_each_its_tag_and_names_its_answer() -> None:
-    rows = table((PROTOCOLS / "sync.md").read_text("utf-8"))
-    kinds = mi.type_info(Question)
+@pytest.mark.parametrize(
+    ("text", "union"),
+    [
+        ((PROTOCOLS / "sync.md").read_text("utf-8"), Question),
+        (section("council.md", "3. How governors ask each other"), council.Question),
+    ],
+    ids=["sync", "council"],
+)
+def test_the_table_of_questions_gives_each_its_tag_and_names_its_answer(
+    text: str, union: object
+) -> None:
+    rows = table(text)
+    kinds = mi.type_info(union)
     assert isinstance(kinds, mi.UnionType)
     tags = {t.cls.__name__: t.tag for t in kinds.types if isinstance(t, mi.StructType)}
     assert {row[0]: int(row[1]) for row in rows} == tags
