@@ -95,9 +95,10 @@ contract CouncilKeys is ICouncilKeys {
     }
 
     /// @inheritdoc ICouncilKeys
-    function support(Governor[] calldata list) external {
+    function support(uint64 session, Governor[] calldata list) external {
         bytes32 sittingHash = _sittingHash();
         if (_places[sittingHash][msg.sender] == 0) revert NotGovernor(msg.sender);
+        if (session != latestSession + 1) revert NotNextSession(session, latestSession + 1);
         bytes32 listHash = keccak256(abi.encode(list));
         if (sittingSession == 0 && listHash != sittingHash) {
             revert NotSittingList(listHash, sittingHash);
@@ -111,7 +112,7 @@ contract CouncilKeys is ICouncilKeys {
         if (before != bytes32(0)) --_supporters[before];
         _supported[msg.sender] = ballot;
         uint256 supporters = ++_supporters[ballot];
-        emit ListSupported(latestSession + 1, listHash, msg.sender, supporters);
+        emit ListSupported(session, listHash, msg.sender, supporters);
 
         if (supporters == _threshold(_lists[sittingHash].length)) _open(sittingHash, listHash);
     }

@@ -103,19 +103,19 @@ contract CouncilKeysTest is Test {
         vm.startPrank(_account(0));
 
         vm.expectRevert(abi.encodeWithSelector(ICouncilKeys.BadGovernorCount.selector, 4, 63));
-        council.support(_list(4));
+        council.support(2, _list(4));
         vm.expectRevert(abi.encodeWithSelector(ICouncilKeys.BadGovernorCount.selector, 65, 63));
-        council.support(_list(65));
+        council.support(2, _list(65));
         vm.expectRevert(abi.encodeWithSelector(ICouncilKeys.BadGovernorCount.selector, 0, 63));
-        council.support(new ICouncilKeys.Governor[](0));
+        council.support(2, new ICouncilKeys.Governor[](0));
 
         ICouncilKeys.Governor[] memory list = _list(5);
         list[3].account = list[1].account;
         vm.expectRevert(abi.encodeWithSelector(ICouncilKeys.DuplicateAccount.selector, 1, 3));
-        council.support(list);
+        council.support(2, list);
         list[3].account = address(0);
         vm.expectRevert(abi.encodeWithSelector(ICouncilKeys.ZeroAccount.selector, 3));
-        council.support(list);
+        council.support(2, list);
     }
 
     // Supporting a list.
@@ -175,7 +175,7 @@ contract CouncilKeysTest is Test {
     function test_support_RevertWhen_TheCallerDoesNotSit() public {
         vm.expectRevert(abi.encodeWithSelector(ICouncilKeys.NotGovernor.selector, STRANGER));
         vm.prank(STRANGER);
-        council.support(_list(5));
+        council.support(1, _list(5));
     }
 
     function test_support_RevertWhen_AnotherListIsToMakeTheFirstKey() public {
@@ -198,6 +198,22 @@ contract CouncilKeysTest is Test {
             )
         );
         _support(0, list);
+    }
+
+    /// @dev A support that comes after the session it was for must not help to give that session up.
+    function test_support_RevertWhen_ItIsNotForTheNextSession() public {
+        ICouncilKeys.Governor[] memory list = _list(5);
+        vm.startPrank(_account(4));
+        vm.expectRevert(abi.encodeWithSelector(ICouncilKeys.NotNextSession.selector, 0, 1));
+        council.support(0, list);
+        vm.expectRevert(abi.encodeWithSelector(ICouncilKeys.NotNextSession.selector, 2, 1));
+        council.support(2, list);
+        vm.stopPrank();
+        _open(list);
+        vm.expectRevert(abi.encodeWithSelector(ICouncilKeys.NotNextSession.selector, 1, 2));
+        vm.prank(_account(4));
+        council.support(1, list);
+        vm.assertEq(council.supportersOf(_hashOf(list)), 0);
     }
 
     function test_support_RevertWhen_ItIsGivenTwice() public {
@@ -862,17 +878,21 @@ contract CouncilKeysTest is Test {
     function _measure(uint256 count, string memory size) private {
         ICouncilKeys.Governor[] memory list = _list(count);
         council = new CouncilKeys(list, PHASE_S);
+        latest = 0;
         _seat(list);
         ICouncilKeys.Governor[] memory next = _from(count, count);
-        _support(0, next);
+        vm.prank(_account(0));
+        council.support(2, next);
         vm.snapshotGasLastCall(string.concat("support, a new list of ", size));
-        _support(1, next);
+        vm.prank(_account(1));
+        council.support(2, next);
         vm.snapshotGasLastCall(string.concat("support, a known list of ", size));
         for (uint256 i = 2; i <= count / 2; ++i) {
-            _support(i, next);
+            vm.prank(_account(i));
+            council.support(2, next);
         }
         vm.snapshotGasLastCall(string.concat("support, opens a session of ", size));
-        latest = council.latestSession();
+        latest = 2;
         _dealAll();
         vm.snapshotGasLastCall(string.concat("postDeal, the last of ", size));
         _respond(count, SafeCast.toUint64(2 ** count - 1));
@@ -949,14 +969,15 @@ contract CouncilKeysTest is Test {
 
     function _support(uint256 governor, ICouncilKeys.Governor[] memory list) private {
         vm.prank(_account(governor));
-        council.support(list);
+        council.support(latest + 1, list);
+        latest = council.latestSession();
     }
 
     function _open(ICouncilKeys.Governor[] memory list) private {
         ICouncilKeys.Governor[] memory sitting = council.sitting().governors;
         for (uint256 i = 0; i <= sitting.length / 2; ++i) {
             vm.prank(sitting[i].account);
-            council.support(list);
+            council.support(latest + 1, list);
         }
         latest = council.latestSession();
     }

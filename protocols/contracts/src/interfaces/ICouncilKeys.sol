@@ -214,6 +214,10 @@ interface ICouncilKeys {
     /// @notice As long as there is no key, the sitting list makes it and no other.
     error NotSittingList(bytes32 listHash, bytes32 sittingHash);
 
+    /// @notice Only the session after the latest can be opened. A support that comes too late for
+    ///         one does not count for another.
+    error NotNextSession(uint64 session, uint64 next);
+
     /// @notice The governor supports this list for the next session already.
     error AlreadySupported(address account, bytes32 listHash);
 
@@ -266,8 +270,9 @@ interface ICouncilKeys {
     /// @dev    Supports are for one next session and by one sitting list: once another session opens
     ///         or another list sits, all start anew. This is also how a session that is stuck is
     ///         given up: the next one supersedes it.
-    /// @param  list  The receivers; the sitting list itself as long as there is no key.
-    function support(Governor[] calldata list) external;
+    /// @param  session  Number of the next session: `latestSession() + 1`.
+    /// @param  list     The receivers; the sitting list itself as long as there is no key.
+    function support(uint64 session, Governor[] calldata list) external;
 
     /// @notice Commits to a deal in the phase `Deal`. Only dealers may, each once.
     /// @param  session   The latest session.
