@@ -23,6 +23,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
     {
         "core": "core_figures",
         "gas": "gas",
+        "council": "council",
         "start": "start",
         "gossip": "gossip",
         "node": "node",

@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 FIGURES = {
     "core": ["judge + join", "own targets", "fold", "sync", "draw"],
-    "gas": ["anchor", "check of a quicknet round", "proof of a score"],
+    "gas": ["anchor", "check of a quicknet round", "proof of a score", "proof of an assignment"],
+    "council": ["key generation", "partial", "t partials", "check of"],
     "start": ["stkrp2p --help", "stkrp2p status"],
     "gossip": [
         "gossip: ours, 2 nodes, 1 link each",
