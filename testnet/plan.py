@@ -71,13 +71,6 @@ class Plan:
             raise ValueError(f"--nodes must be from {NODES_MIN} to {NODES_MAX}, got {self.nodes}")
         if not 0 <= self.light <= NODES_MAX:
             raise ValueError(f"--light must be from 0 to {NODES_MAX}, got {self.light}")
-        if self.council < 1 or self.council % 2 == 0:
-            raise ValueError(f"--council must be odd, got {self.council}")
-        if self.council > self.nodes - self.down - self.flaky:
-            raise ValueError(
-                f"--council {self.council} of {self.nodes} nodes, of which {self.down} down and "
-                f"{self.flaky} flaky: governors must be healthy; use more --nodes"
-            )
         if self.epochs < 1:
             raise ValueError(f"--epochs must be at least 1, got {self.epochs}")
         if min(self.down, self.flaky) < 0:
@@ -87,6 +80,13 @@ class Plan:
                 f"{self.down} down and {self.flaky} flaky of {self.nodes} nodes: with more than a "
                 f"third failing, epochs are void by design; use --nodes "
                 f"{VOID_PARTS * (self.down + self.flaky)} or fewer failing nodes"
+            )
+        if self.council < 1 or self.council % 2 == 0:
+            raise ValueError(f"--council must be odd, got {self.council}")
+        if self.council > self.nodes - self.down - self.flaky:
+            raise ValueError(
+                f"--council {self.council} of {self.nodes} nodes, of which {self.down} down and "
+                f"{self.flaky} flaky: governors must be healthy; use more --nodes"
             )
 
     def roles(self) -> tuple[Role, ...]:

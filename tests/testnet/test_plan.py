@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from testnet.plan import NODES_MAX, NODES_MIN, Plan, Role
+from testnet.plan import COUNCIL_USUAL, NODES_MAX, NODES_MIN, Plan, Role, council_that_fits
 
 
 @given(
@@ -13,21 +13,28 @@ from testnet.plan import NODES_MAX, NODES_MIN, Plan, Role
     light=st.integers(0, 10),
     failing=st.tuples(st.integers(0, 3), st.integers(0, 3)),
 )
-def test_every_plan_has_one_council_and_as_many_of_each_role_as_asked(
+def test_every_plan_has_as_many_governors_and_others_as_asked_and_none_of_them_fails(
     nodes: int, light: int, failing: tuple[int, int]
 ) -> None:
     down, flaky = failing
+    council = council_that_fits(nodes - down - flaky)
+    assert council in {1, 3, COUNCIL_USUAL}
     if 3 * (down + flaky) > nodes:
         with pytest.raises(ValueError, match="epochs are void by design"):
-            Plan(nodes=nodes, light=light, down=down, flaky=flaky)
+            Plan(nodes=nodes, light=light, council=1, down=down, flaky=flaky)
         return
-    roles = Plan(nodes=nodes, light=light, down=down, flaky=flaky).roles()
-    assert roles[0] is Role.COUNCIL
-    assert roles.count(Role.COUNCIL) == 1
+    roles = Plan(nodes=nodes, light=light, council=council, down=down, flaky=flaky).roles()
+    assert roles[:council] == (Role.COUNCIL,) * council
+    assert roles.count(Role.COUNCIL) == council
     assert roles.count(Role.DOWN) == down
     assert roles.count(Role.FLAKY) == flaky
     assert roles.count(Role.LIGHT) == light
     assert len(roles) == nodes + light
+
+
+def test_a_network_has_five_governors_unless_fewer_are_healthy() -> None:
+    assert Plan().council == council_that_fits(6) == 5
+    assert [council_that_fits(n) for n in (1, 2, 3, 4, 5, 6, 40)] == [1, 1, 3, 3, 5, 5, 5]
 
 
 @pytest.mark.parametrize(
@@ -38,6 +45,12 @@ def test_every_plan_has_one_council_and_as_many_of_each_role_as_asked(
         ({"light": -1}, "--light must be from 0 to 40, got -1"),
         ({"epochs": 0}, "--epochs must be at least 1, got 0"),
         ({"down": -1}, "--down and --flaky must not be negative"),
+        ({"council": 4}, "--council must be odd, got 4"),
+        (
+            {"council": 7},
+            "--council 7 of 8 nodes, of which 1 down and 1 flaky: governors must be healthy; "
+            "use more --nodes",
+        ),
     ],
 )
 def test_a_plan_that_can_show_nothing_is_refused(wrong: dict[str, int], message: str) -> None:
