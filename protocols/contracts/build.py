@@ -24,7 +24,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ARTIFACTS = HERE.parents[1] / "stkrp2p" / "adapters" / "artifacts"
-CONTRACTS = ("BeaconVerifier", "CouncilKeys", "Registry", "ReputationAnchor", "TestAnkr")
+CONTRACTS = (
+    "AssignmentVerifier",
+    "BeaconVerifier",
+    "CouncilKeys",
+    "Registry",
+    "ReputationAnchor",
+    "TestAnkr",
+)
 LIBRARY = "@openzeppelin/contracts"
 
 # An import at the start of a line; the examples in comments stand behind an asterisk.

@@ -5,7 +5,7 @@ seed, its place on the circle. To show whether a member is an auditor of a targe
 and the candidates behind it, each with its proof, from the nearest on up to the one that settles it:
 the member itself, or the target's last auditor, or the last candidate. Each stands where it must, so
 none can be left out; and who is no member at all can be shown to be no auditor too. See
-`protocols/assignment.md`, section 7.
+`protocols/assignment.md`, section 6.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Artifact:
 
 
 def load(contract: str) -> Artifact:
-    """Return a contract's artifact: `BeaconVerifier`, `Registry`, `ReputationAnchor`, `TestAnkr`.
+    """Return the artifact of a contract, such as `Registry`.
 
     Raises:
         FileNotFoundError: There is no contract of that name.

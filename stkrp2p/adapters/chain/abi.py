@@ -15,7 +15,14 @@ from stkrp2p.core.merkle import keccak256
 
 SELECTOR_BYTES = 4
 
-CONTRACTS = ("Registry", "ReputationAnchor", "BeaconVerifier", "CouncilKeys", "TestAnkr")
+CONTRACTS = (
+    "Registry",
+    "ReputationAnchor",
+    "BeaconVerifier",
+    "CouncilKeys",
+    "TestAnkr",
+    "AssignmentVerifier",
+)
 
 
 def _decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
