@@ -7,6 +7,7 @@ from dataclasses import replace
 from stkrp2p.core.assignment import Assignment, Shuffle, draw_of, seed_of
 from stkrp2p.core.crypto import node_id_of, sha256
 from stkrp2p.core.params import MAINNET, MINIMAL, Params
+from stkrp2p.core.placement import placement_of
 from stkrp2p.core.roster import (
     Member,
     Registration,
@@ -155,21 +156,23 @@ def assignment() -> dict[str, Json]:
         ("mainnet's numbers", _members(40, 25, operators=30), MAINNET),
     ]
     return {
-        "seeds": [_seed(Epoch(e)) for e in (0, 1, 2**40)],
+        "seeds": [*(_seed(Epoch(e)) for e in (0, 1, 2**40)), _seed(Epoch(1), sha256(b"mixed"))],
         "cases": [_assigned(*case) for case in rosters],
+        "proofs": _proofs(*rosters[5]),
         "draws": [_draws(Ppm(ppm)) for ppm in (0, 1, 10_000, 500_000, 999_999, 1_000_000)],
     }
 
 
-def _seed(epoch: Epoch) -> Json:
+def _seed(epoch: Epoch, mixed: Digest | None = None) -> Json:
     network = NetworkId(sha256(b"network"))
     randomness, root = sha256(b"randomness"), sha256(b"roster")
     return {
         "network": network.hex(),
         "epoch": epoch,
         "randomness": randomness.hex(),
+        "mixed": mixed.hex() if mixed else "",
         "roster_root": root.hex(),
-        "seed": seed_of(network, epoch, randomness, root).hex(),
+        "seed": seed_of(network, epoch, randomness, root, mixed=mixed).hex(),
     }
 
 
@@ -210,6 +213,26 @@ def _assigned(name: str, members: Roster, params: Params) -> Json:
             m.node.hex(): _indices(members, found.targets(m.node)) for m in members.members
         },
     }
+
+
+def _proofs(name: str, members: Roster, params: Params) -> Json:
+    """Return the candidates that settle whether some members of one case audit some others."""
+    seed = Digest(sha256(b"assignment " + name.encode()))
+    at = {members.leaf(m): i for i, m in enumerate(members.members)}
+    found: list[Json] = []
+    for target in (*members.full[:3], members.light[0]):
+        for auditor in members.members[::2]:
+            proof = placement_of(seed, members, params, target=target.node, auditor=auditor.node)
+            found.append(
+                {
+                    "case": name,
+                    "target": members.index[target.node],
+                    "auditor": members.index[auditor.node],
+                    "candidates": [at[c.leaf] for c in proof.candidates],
+                    "is_assigned": proof.is_assigned,
+                }
+            )
+    return found
 
 
 def _indices(members: Roster, nodes: tuple[NodeId, ...]) -> Json:

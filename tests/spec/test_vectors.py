@@ -42,6 +42,7 @@ from stkrp2p.core.crypto import Secret, is_signed_by, node_id_of, sha256, sign
 from stkrp2p.core.evidence import Evidence
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.params import MINIMAL, PRESETS, Params
+from stkrp2p.core.placement import placement_of
 from stkrp2p.core.roster import Member, Registration, Roster, is_claimed, read_profile, roster_of
 from stkrp2p.core.sample import Sample, answered, check_receipt, sample_of
 from stkrp2p.core.types import Kind, NodeId, Outcome, ProtocolError, Round
@@ -483,11 +484,13 @@ def test_the_shuffle_goes_there_and_back() -> None:
 @pytest.mark.parametrize("case", cases("assignment", "seeds"))
 def test_a_seed_follows_from_network_epoch_round_and_roster(case: dict) -> None:
     parts = raw(case["randomness"]), raw(case["roster_root"])
-    assert seed_of(raw(case["network"]), case["epoch"], *parts).hex() == case["seed"]
+    mixed = raw(case["mixed"]) or None
+    found = seed_of(raw(case["network"]), case["epoch"], *parts, mixed=mixed)
+    assert found.hex() == case["seed"]
 
 
-@pytest.mark.parametrize("case", cases("assignment", "cases"))
-def test_everybodys_auditors_and_targets_follow_from_the_seed(case: dict) -> None:
+def case_of(case: dict) -> tuple[bytes, Roster, Params]:
+    """Return seed, roster and parameters of a case."""
     members = [
         Member(
             node=raw(m["node"]), nonce=0, operator=raw(m["operator"]), kind=Kind(m["kind"]), stake=1
@@ -495,8 +498,14 @@ def test_everybodys_auditors_and_targets_follow_from_the_seed(case: dict) -> Non
         for m in case["members"]
     ]
     params = replace(MINIMAL, k_aud=case["k_aud"], candidates=case["candidates"])
-    found = Assignment(raw(case["seed"]), Roster(tuple(members)), params)
-    node_at = [m.node for m in members]
+    return raw(case["seed"]), Roster(tuple(members)), params
+
+
+@pytest.mark.parametrize("case", cases("assignment", "cases"))
+def test_everybodys_auditors_and_targets_follow_from_the_seed(case: dict) -> None:
+    seed, roster, params = case_of(case)
+    found = Assignment(seed, roster, params)
+    node_at = [m.node for m in roster.members]
     for node, indices in case["auditors"].items():
         assert found.auditors(raw(node)) == tuple(node_at[i] for i in indices)
     for node, indices in case["targets"].items():
@@ -504,6 +513,17 @@ def test_everybodys_auditors_and_targets_follow_from_the_seed(case: dict) -> Non
     assert found.all_targets() == {
         raw(n): tuple(node_at[i] for i in x) for n, x in case["targets"].items()
     }
+
+
+@pytest.mark.parametrize("proof", cases("assignment", "proofs"))
+def test_these_candidates_settle_who_audits_whom(proof: dict) -> None:
+    [case] = [c for c in load("assignment")["cases"] if c["name"] == proof["case"]]
+    seed, roster, params = case_of(case)
+    target, auditor = (roster.members[proof[who]].node for who in ("target", "auditor"))
+    found = placement_of(seed, roster, params, target=target, auditor=auditor)
+    leaves = [roster.leaf(roster.members[i]) for i in proof["candidates"]]
+    assert [c.leaf for c in found.candidates] == leaves
+    assert found.is_assigned == proof["is_assigned"]
 
 
 @pytest.mark.parametrize("case", cases("assignment", "draws"))
