@@ -2,7 +2,8 @@
 
 Gas is exact and the same on every machine. The limit is what the gas schedule itself takes for the
 least that must happen: a transaction with these bytes, and the precompiles that check one BLS
-signature (EIP-2537), and for an anchor one fresh storage slot and the slot of the next epoch.
+signature (EIP-2537); for an anchor one fresh storage slot and the slot of the next epoch, and for a
+proof of an assignment the hashes that lead to each member's place and up its proof.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stkrp2p.core.merkle import Tree
+from testnet.bench.assignment_gas import Cost, costs, rosters
 from testnet.bench.figures import Figure, Report
 from testnet.contracts import (
     Chain,
@@ -125,14 +127,29 @@ def _round(chain: Chain) -> Figure:
     )
 
 
+def _assigning(chain: Chain, members: int) -> tuple[Figure, ...]:
+    return tuple(_of_cost(cost) for cost in costs(chain, "mainnet", *rosters(members)))
+
+
+def _of_cost(cost: Cost) -> Figure:
+    return Figure(
+        name=f"proof of an assignment among {cost.members:,}: {cost.what}",
+        measured=cost.gas,
+        unit="gas",
+        limit=data_gas(cost.data) + PAIRINGS_GAS + HASH_TO_CURVE_GAS + cost.hashing_gas,
+        limit_is="its bytes, pairings, hashes",
+    )
+
+
 def measure(*, is_quick: bool) -> Report:
     """Send one transaction of each kind."""
     with (
         tempfile.TemporaryDirectory(prefix="stkrp2p-bench-") as folder,
         running_chain(Path(folder) / "anvil.log") as chain,
     ):
-        anchored, proved = _anchoring(chain, 100 if is_quick else MEMBERS)
-        figures = (anchored, _round(chain), proved)
+        members = 100 if is_quick else MEMBERS
+        anchored, proved = _anchoring(chain, members)
+        figures = (anchored, _round(chain), proved, *_assigning(chain, members))
         client = chain.web3.client_version
     detail = {f.name: {"gas": f.measured, "least": f.limit} for f in figures}
     return Report(figures=figures, detail={**detail, "client": client, "hardfork": "prague"})

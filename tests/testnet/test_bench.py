@@ -12,7 +12,7 @@ import trio
 from click.testing import CliRunner
 
 from testnet.__main__ import main
-from testnet.bench import cli, figures, gossip, process
+from testnet.bench import assignment_gas, cli, figures, gossip, process
 from testnet.bench.figures import Figure, Report, Sense, table
 from testnet.bench.gas import data_gas, floor_gas
 from testnet.bench.mesh import neighbours
@@ -163,6 +163,16 @@ def test_the_table_says_aim_figure_and_distance_from_the_limit():
 )
 def test_numbers_are_shown_in_three_digits_or_so(value, text):
     assert figures.number(value) == text
+
+
+@pytest.mark.chain
+def test_the_gas_of_assignments_is_told_by_preset_and_size():
+    ran = CliRunner().invoke(assignment_gas.main, ["--most", "10"])
+    assert ran.exit_code == 0, ran.output
+    head, *rows = ran.output.splitlines()
+    assert head.split()[:4] == ["preset", "members", "proof", "shown"]
+    assert {row.split()[0] for row in rows} == {"minimal", "mainnet"}
+    assert len(rows) == 8
 
 
 def test_the_least_gas_of_a_transaction_follows_the_schedule():
