@@ -17,12 +17,13 @@ from web3 import HTTPProvider, Web3
 from web3.types import RPCEndpoint
 
 from stkrp2p.adapters.artifacts import Artifact, load
+from stkrp2p.adapters.deploy import Plan, Policy, anchor_setup
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import Header, anchor_message
 from stkrp2p.core.beacon import Beacon
 from stkrp2p.core.merkle import keccak256
 from stkrp2p.core.network import Genesis
-from stkrp2p.core.params import MINIMAL
+from stkrp2p.core.params import MINIMAL, Params
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, Round, UnixMs
 from testnet import anvil
@@ -37,11 +38,13 @@ if TYPE_CHECKING:
 SECRET = 0xC0FFEE
 """The made-up council's key."""
 
-PERIOD_MS = 1_000
-EPOCH_MS = MINIMAL.rounds_per_epoch * PERIOD_MS
-SETTLE_MS = (MINIMAL.settle_rounds - 1) * PERIOD_MS
+EPOCH_MS = MINIMAL.epoch_ms
 FIRST_ROUND = Round(51)
 
+WEALTH = 10**27
+"""How much of the token there is, in its smallest unit."""
+
+PHASE_S = 60
 _SCORE_NUMBERS = 15
 _POLL_S = 0.01
 
@@ -113,6 +116,8 @@ class Anchors:
     chain: Chain
     contract: Contract
     genesis: Genesis
+    token: Contract
+    """The stand-in for ANKR; account 0 has all of it."""
 
     def sealed_s(self, epoch: int) -> int:
         """When the core seals an epoch: its last round and the settle rounds are due."""
@@ -140,25 +145,45 @@ class Anchors:
         return self.chain.send(self.call(header, self.sign(header)))
 
 
-def deploy_anchors(chain: Chain, start_s: int) -> Anchors:
-    """Deploy as a network does whose epoch 0 starts at `start_s`."""
+def deploy_anchors(
+    chain: Chain, start_s: int, *, params: Params = MINIMAL, policy: Policy | None = None
+) -> Anchors:
+    """Deploy as a network does whose epoch 0 starts at `start_s`.
+
+    Accounts 1 to 3 sit in the council.
+    """
     key = bls.public_key_of(SECRET)
-    contract = chain.deploy(
-        "ReputationAnchor", bls.g2_uncompressed(key), start_s * 1000, EPOCH_MS, SETTLE_MS
-    )
-    beacon_genesis_ms = UnixMs(start_s * 1000 - (FIRST_ROUND - 1) * PERIOD_MS)
-    genesis = Genesis(
+    token = chain.deploy("TestAnkr", WEALTH)
+    seats = [(account, keccak256(account.encode())) for account in chain.accounts[1:4]]
+    council = chain.deploy("CouncilKeys", seats, PHASE_S)
+    genesis_ms = UnixMs(start_s * 1000 - (FIRST_ROUND - 1) * params.period_ms)
+    plan = Plan(
         name="test",
-        params=MINIMAL,
-        beacon=Beacon(public_key=key, genesis_ms=beacon_genesis_ms, period_ms=PERIOD_MS),
+        params=params,
+        beacon=Beacon(public_key=key, genesis_ms=genesis_ms, period_ms=params.period_ms),
         first_round=FIRST_ROUND,
+        council_key=key,
+        council=address(council),
+        policy=policy or Policy(),
+    )
+    contract = chain.deploy("ReputationAnchor", anchor_setup(plan, address(token)))
+    genesis = Genesis(
+        name=plan.name,
+        params=plan.params,
+        beacon=plan.beacon,
+        first_round=plan.first_round,
         chain_id=chain.web3.eth.chain_id,
         registry=bytes(20),
-        anchor=bytes.fromhex(contract.address[2:]),
-        council=bytes(20),
+        anchor=address(contract),
+        council=plan.council,
         council_key=key,
     )
-    return Anchors(chain, contract, genesis)
+    return Anchors(chain, contract, genesis, token)
+
+
+def address(contract: Contract) -> bytes:
+    """Return where a contract is, 20 bytes."""
+    return bytes.fromhex(contract.address[2:])
 
 
 def fields(header: Header) -> tuple[object, ...]:

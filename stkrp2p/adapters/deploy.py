@@ -1,12 +1,15 @@
 """Deploying the contracts of a local network.
 
 A network's genesis names its contracts, and the contracts are told the network's clock and the
-council's key when they are deployed. So: decide clock and keys, deploy, then write the genesis.
+council's key when they are deployed. So: deploy the council's bulletin board, let the council make
+its key on it, decide the clock, deploy the rest, then write the genesis.
 Public networks are deployed by hand, and stake real ANKR; this stakes a token anyone can mint.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import trio
@@ -17,13 +20,41 @@ from stkrp2p.adapters.chain.wallet import Call, Wallet, read_int
 from stkrp2p.adapters.chain.web3chain import send_and_wait
 from stkrp2p.core import bls
 from stkrp2p.core.beacon import Beacon, EpochClock
+from stkrp2p.core.fraud import duty_max
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.params import Params
-from stkrp2p.core.types import Epoch, Round
+from stkrp2p.core.types import Epoch, NodeId, Round
 from stkrp2p.ports import ChainUnavailable
 
 ANKR = 10**18
 """ANKR wei of one ANKR."""
+
+
+BURNT = bytes.fromhex("dead".rjust(40, "0"))
+"""An address whose key nobody has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What an anchor is worth, and what showing that it is wrong. Amounts are in ANKR wei."""
+
+    bond_min: int = 0
+    """Least sum of the governors' bonds with which anything is anchored."""
+
+    deposit: int = 1_000 * ANKR
+    """What the challenge of a right score costs."""
+
+    slash_bps: int = 5_000
+    """Share of the bonds that a wrong score costs, in 1/10,000; at most 9,000."""
+
+    reward_bps: int = 2_000
+    """Share of that for the challenger, in 1/10,000; at most 5,000."""
+
+    challenge_s: int = 3_600
+    """How long after it was anchored an epoch may be challenged."""
+
+    sink: bytes = BURNT
+    """Address that gets the rest, 20 bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +68,10 @@ class Plan:
     council_key: bytes
     """Compressed BLS key in G2, 96 bytes."""
 
+    council: bytes = bytes(20)
+    """Address of `CouncilKeys` (`deploy_council`). Without one nobody can bond."""
+
+    policy: Policy = Policy()
     min_stake_full: int = 100_000 * ANKR
     min_stake_light: int = 10_000 * ANKR
     """In ANKR wei."""
@@ -76,41 +111,101 @@ async def deploy(url: str, account_key: bytes, plan: Plan) -> Deployed:
     Raises:
         ChainUnavailable: The endpoint failed, or a transaction did.
     """
-    endpoints = Endpoints([Endpoint(url)], _no_check)
-    try:
-        chain_id = await endpoints.use(lambda e: e.ask("eth_chainId", parse=read_int))
-        wallet = await trio.to_thread.run_sync(lambda: Wallet(account_key, chain_id=chain_id))
-        return await _deploy(endpoints, wallet, plan, chain_id)
-    finally:
-        endpoints.close()
+    async with _deployer(url, account_key) as deployer:
+        return await _deploy(deployer, plan)
 
 
-async def _deploy(endpoints: Endpoints, wallet: Wallet, plan: Plan, chain_id: int) -> Deployed:
-    async def create(contract: str, *arguments: object) -> tuple[bytes, int]:
+async def deploy_council(
+    url: str, account_key: bytes, governors: Sequence[tuple[bytes, NodeId]], *, phase_s: int
+) -> tuple[bytes, int]:
+    """Deploy a council's bulletin board, one transaction; return its address and its block.
+
+    Args:
+        url: JSON-RPC of the chain, http or https.
+        account_key: secp256k1 secret of an account with ether, 32 bytes.
+        governors: The first council: an odd number of (account, node id).
+        phase_s: How long a phase of a ceremony lasts at the most.
+
+    Raises:
+        ChainUnavailable: The endpoint failed, or the transaction did.
+    """
+    async with _deployer(url, account_key) as deployer:
+        return await deployer.create("CouncilKeys", governors, phase_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Deployer:
+    """An account that deploys."""
+
+    endpoints: Endpoints
+    wallet: Wallet
+    chain_id: int
+
+    async def create(self, contract: str, *arguments: object) -> tuple[bytes, int]:
+        """Deploy a contract; return its address and its block."""
         call = Call(to=None, data=interface(contract).creation(*arguments))
-        receipt = await send_and_wait(endpoints, wallet, call)
+        receipt = await send_and_wait(self.endpoints, self.wallet, call)
         if receipt.contract is None:
             raise ChainUnavailable(f"deploying {contract} gave no address")
         return receipt.contract, receipt.block
 
-    clock = (plan.start_ms, plan.params.epoch_ms)
+
+@asynccontextmanager
+async def _deployer(url: str, account_key: bytes) -> AsyncIterator[_Deployer]:
+    endpoints = Endpoints([Endpoint(url)], _no_check)
+    try:
+        chain_id = await endpoints.use(lambda e: e.ask("eth_chainId", parse=read_int))
+        wallet = await trio.to_thread.run_sync(lambda: Wallet(account_key, chain_id=chain_id))
+        yield _Deployer(endpoints, wallet, chain_id)
+    finally:
+        endpoints.close()
+
+
+def anchor_setup(plan: Plan, token: bytes) -> tuple[object, ...]:
+    """Return what `ReputationAnchor` is told when it is deployed.
+
+    Args:
+        plan: The network.
+        token: Address of the token that is bonded, 20 bytes.
+    """
     # An epoch ends as the next one's first round falls due; the sealing round is that much later.
     settle_ms = (plan.params.settle_rounds - 1) * plan.params.period_ms
+    clock = (plan.start_ms, plan.params.epoch_ms, settle_ms)
+    key = bls.g2_uncompressed(plan.council_key)
+    policy, params = plan.policy, plan.params
+    amounts = (policy.bond_min, policy.deposit)
+    shares = (policy.slash_bps, policy.reward_bps, policy.challenge_s)
+    scoring = (
+        params.decay_q32,
+        params.design_effect,
+        params.tenure_epochs,
+        params.vetting_epochs,
+        params.floor_ppm,
+        params.leeway_ppm,
+        params.probation_epochs,
+        params.suspension_epochs,
+        duty_max(params),
+    )
+    return (key, *clock, plan.council, token, (*amounts, *shares, policy.sink), scoring)
+
+
+async def _deploy(deployer: _Deployer, plan: Plan) -> Deployed:
+    create = deployer.create
+    clock = (plan.start_ms, plan.params.epoch_ms)
     stakes = (plan.min_stake_full, plan.min_stake_light, plan.unbonding_epochs)
     token, _ = await create("TestAnkr", 0)
     registry, block = await create("Registry", token, *clock, *stakes)
-    key = bls.g2_uncompressed(plan.council_key)
-    anchor, _ = await create("ReputationAnchor", key, *clock, settle_ms)
+    anchor, _ = await create("ReputationAnchor", anchor_setup(plan, token))
     verifier, _ = await create("BeaconVerifier", bls.g2_uncompressed(plan.beacon.public_key))
     genesis = Genesis(
         name=plan.name,
         params=plan.params,
         beacon=plan.beacon,
         first_round=plan.first_round,
-        chain_id=chain_id,
+        chain_id=deployer.chain_id,
         registry=registry,
         anchor=anchor,
-        council=bytes(20),
+        council=plan.council,
         council_key=plan.council_key,
     )
     return Deployed(genesis=genesis, token=token, beacon_verifier=verifier, block=block)

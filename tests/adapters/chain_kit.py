@@ -13,7 +13,7 @@ import httpx
 import trio
 
 from stkrp2p.adapters.chain import Web3Chain
-from stkrp2p.adapters.deploy import ANKR, Deployed, Plan, deploy
+from stkrp2p.adapters.deploy import ANKR, Deployed, Plan, deploy, deploy_council
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import Header, anchor_message
 from stkrp2p.core.beacon import Beacon
@@ -27,10 +27,14 @@ from stkrp2p.core.types import Epoch, Kind, NodeId, Round, UnixMs
 ALICE = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
 BOB = bytes.fromhex("59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d")
 
+GOVERNOR = bytes.fromhex("70997970c51812dc3a010c7d01b50e0d17dc79c8")
+"""BOB's address: he is the whole council."""
+
 COUNCIL = bls.secret_of(b"council" * 8)
 COUNCIL_KEY = bls.public_key_of(COUNCIL)
 
 STAKE = 100_000 * ANKR
+PHASE_S = 60
 
 
 def rpc(url: str, method: str, *params: object) -> Any:
@@ -137,8 +141,15 @@ async def deploy_at(url: str, *, started_s_ago: int = 600) -> Deployed:
     beacon = Beacon(
         public_key=COUNCIL_KEY, genesis_ms=UnixMs((now_s - started_s_ago) * 1000), period_ms=1000
     )
+    seats = [(GOVERNOR, node("governor"))]
+    council, _ = await deploy_council(url, ALICE, seats, phase_s=PHASE_S)
     plan = Plan(
-        name="kit", params=MINIMAL, beacon=beacon, first_round=Round(1), council_key=COUNCIL_KEY
+        name="kit",
+        params=MINIMAL,
+        beacon=beacon,
+        first_round=Round(1),
+        council_key=COUNCIL_KEY,
+        council=council,
     )
     return await deploy(url, ALICE, plan)
 

@@ -1,145 +1,166 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
-import {BLS12381} from "./BLS12381.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {Anchors} from "./Anchors.sol";
+import {Bonds} from "./Bonds.sol";
 import {Epochs} from "./Epochs.sol";
 import {G2Key} from "./G2Key.sol";
-import {IReputationAnchor} from "./interfaces/IReputationAnchor.sol";
+import {ScoreMath} from "./ScoreMath.sol";
+import {Scoring} from "./Scoring.sol";
+import {IChallenges} from "./interfaces/IChallenges.sol";
 
-/// @title Epochs' results, anchored
-contract ReputationAnchor is IReputationAnchor, Epochs, G2Key {
-    bytes32 private constant TAG = "stkr/anchor/2";
-    bytes private constant DOMAIN = "STKR-ANCHOR-V1_BLS12381G1_XMD:SHA-256_SSWU_RO_";
-    uint32 private constant ONE_PPM = 1_000_000;
+/// @title Epochs' results, and how a wrong one is overturned
+contract ReputationAnchor is IChallenges, Anchors, Scoring {
+    uint256 private constant SCORE_WORDS = 16;
+    uint256 private constant EVIDENCE_WORDS = 6;
+    uint256 private constant ROSTER_WORDS = 8;
 
-    /// @inheritdoc IReputationAnchor
-    uint64 public immutable SETTLE_MS;
+    /// @dev Words of a leaf in the roster.
+    uint256 private constant KIND = 3;
+    uint256 private constant RANK = 5;
+    uint256 private constant FULL_COUNT = 6;
+    uint256 private constant LIGHT_COUNT = 7;
 
-    /// @dev What is kept of an anchored epoch, in one slot: two would cost 22,100 gas more. To find
-    ///      two headers whose hashes begin with the same 24 bytes takes some 2^96 hashes.
-    struct Record {
-        bytes24 headerHash;
-        uint64 anchoredAt;
+    uint256 private constant KIND_LIGHT = 1;
+
+    /// @dev A fault beside those of `ScoreMath`: it is the score of nobody who was a member.
+    uint8 private constant STRANGER = 18;
+
+    /// @param setup What is fixed at deployment.
+    constructor(Setup memory setup)
+        Epochs(setup.genesisMs, setup.epochMs)
+        G2Key(setup.key)
+        Bonds(setup.council, setup.token, setup.policy)
+        Anchors(setup.settleMs)
+        Scoring(setup.scoring)
+    {}
+
+    /// @inheritdoc IChallenges
+    function challenge(Challenge calldata given) external {
+        _checkDeposit(msg.sender);
+        uint8 fault = faultOf(given);
+        uint64 epoch = given.header.epoch;
+        if (fault == ScoreMath.RIGHT) {
+            emit ChallengeFailed(epoch, msg.sender);
+            _takeDeposit(msg.sender);
+        } else {
+            _voidFrom(epoch);
+            emit Voided(epoch, voids, msg.sender, fault);
+            _slash(msg.sender);
+        }
     }
 
-    /// @dev `nextEpoch` plus 1: never 0, so that the first anchor costs no more than the others.
-    uint64 private _next = 1;
+    /// @inheritdoc IChallenges
+    function scoring() external view returns (ScoreMath.Params memory) {
+        return _params();
+    }
 
-    /// @inheritdoc IReputationAnchor
-    uint64 public voids;
+    /// @inheritdoc IChallenges
+    function faultOf(Challenge calldata given) public view returns (uint8) {
+        Header calldata header = given.header;
+        if (!_isAnchored(header)) revert HeaderNotAnchored(header.epoch);
+        uint256 untilS = _finalAt(header.epoch);
+        if (block.timestamp >= untilS) revert EpochFinal(header.epoch, untilS);
+        if (!_isShown(header.scoreRoot, given.score, SCORE_WORDS)) revert ScoreNotProved();
+        if (given.stranger.length != 0 || header.rosterRoot == 0) {
+            if (!_isAbsent(header.rosterRoot, given.stranger, given.score)) revert NotStranger();
+            return STRANGER;
+        }
+        ScoreMath.Claim memory claim;
+        claim.score = _score(given.score);
+        claim.old = _oldScore(given);
+        claim.epoch = header.epoch;
+        claim.medianPpm = header.medianPpm;
+        claim.isVoid = header.isVoid;
+        bytes calldata matrix = given.matrix;
+        if (!header.isVoid) (claim.auditors, claim.rounds, matrix) = _seen(given);
+        return ScoreMath.fault(claim, matrix, _params());
+    }
 
-    /// @dev Records from `nextEpoch` on are those of voided anchors, and count for nothing.
-    mapping(uint64 epoch => Record) private _records;
-
-    /// @param key        The council's public key, G2 as EIP-2537 encodes it, 256 bytes.
-    /// @param genesisMs  When epoch 0 starts: Unix time in milliseconds.
-    /// @param epochMs    How long an epoch lasts, in milliseconds.
-    /// @param settleMs   How long after its end an epoch's batches may travel, in milliseconds.
-    constructor(bytes memory key, uint64 genesisMs, uint64 epochMs, uint64 settleMs)
-        Epochs(genesisMs, epochMs)
-        G2Key(key)
+    /// @dev The score that the one in question must follow from.
+    function _oldScore(Challenge calldata given)
+        private
+        view
+        returns (uint256[SCORE_WORDS] memory old)
     {
-        SETTLE_MS = settleMs;
+        (old[ScoreMath.NODE], old[ScoreMath.NONCE]) =
+        (uint256(given.score.words[0]), uint256(given.score.words[1]));
+        if (given.header.epoch == 0) return old;
+        Header calldata before = given.headerBefore;
+        if (before.epoch != given.header.epoch - 1 || !_isAnchored(before)) {
+            revert HeaderNotAnchored(before.epoch);
+        }
+        if (given.old.words.length == 0) {
+            if (!_isAbsent(before.rosterRoot, given.newcomer, given.score)) revert NotNewcomer();
+            return old;
+        }
+        if (!_isShown(before.scoreRoot, given.old, SCORE_WORDS)) revert OldScoreNotProved();
+        _checkSame(given.score, given.old);
+        return _score(given.old);
     }
 
-    /// @inheritdoc IReputationAnchor
-    function anchor(Header calldata header, bytes calldata signature) external {
-        uint64 epoch = header.epoch;
-        if (epoch != nextEpoch()) revert EpochNotNext(epoch, nextEpoch());
-        uint256 untilMs = _startMs(uint256(epoch) + 1) + SETTLE_MS;
-        if (block.timestamp * 1000 < untilMs) revert EpochNotSettled(epoch, untilMs);
-        if (header.medianPpm > ONE_PPM) revert MedianAboveOne(header.medianPpm);
-        bytes32 headerHash = _hashOf(header);
-        bytes memory hash = BLS12381.hashToG1(DOMAIN, bytes.concat(_message(headerHash)));
-        if (!BLS12381.verify(_key(), hash, signature)) revert BadCouncilSignature(epoch);
-
-        _records[epoch] = Record(_kept(headerHash), uint64(block.timestamp));
-        ++_next;
-        emit Anchored(
-            epoch,
-            header.rosterRoot,
-            header.proposalHash,
-            header.evidenceRoot,
-            header.scoreRoot,
-            header.medianPpm,
-            header.isVoid
-        );
+    /// @dev How many auditors the member had, in how many rounds it was drawn, and what they saw.
+    function _seen(Challenge calldata given)
+        private
+        pure
+        returns (uint256 auditors, uint256 rounds, bytes calldata matrix)
+    {
+        Leaf calldata evidence = given.evidence;
+        if (evidence.words.length == 0 && given.light.words.length != 0) {
+            _checkMember(given.header.rosterRoot, given.light);
+            _checkSame(given.score, given.light);
+            if (uint256(given.light.words[KIND]) != KIND_LIGHT) revert NotLight();
+            return (0, 0, given.matrix[:0]);
+        }
+        if (!_isShown(given.header.evidenceRoot, evidence, EVIDENCE_WORDS)) {
+            revert EvidenceNotProved();
+        }
+        _checkSame(given.score, evidence);
+        if (keccak256(given.matrix) != evidence.words[5]) revert OtherMatrix();
+        return (uint256(evidence.words[2]), uint256(evidence.words[3]), given.matrix);
     }
 
-    /// @inheritdoc IReputationAnchor
-    function anchorMessage(Header calldata header) external view returns (bytes32) {
-        return _message(_hashOf(header));
+    /// @dev Whether some members of a roster show that the one of a score is not in it. Of each kind,
+    ///      those up to rank `below` are below it and those from rank `above` on are above it.
+    function _isAbsent(bytes32 root, Leaf[] calldata shown, Leaf calldata score)
+        private
+        pure
+        returns (bool)
+    {
+        if (root == 0) return true;
+        if (shown.length == 0) return false;
+        uint256[2] memory below;
+        uint256[2] memory above;
+        for (uint256 i = 0; i < shown.length; ++i) {
+            _checkMember(root, shown[i]);
+            bytes32[] calldata words = shown[i].words;
+            if (words[0] == score.words[0]) return words[1] != score.words[1];
+            if (i == 0) above = [uint256(words[FULL_COUNT]), uint256(words[LIGHT_COUNT])];
+            uint256 kind = Math.min(uint256(words[KIND]), KIND_LIGHT);
+            uint256 rank = uint256(words[RANK]);
+            if (words[0] < score.words[0]) below[kind] = Math.max(below[kind], rank + 1);
+            else above[kind] = Math.min(above[kind], rank);
+        }
+        return below[0] >= above[0] && below[1] >= above[1];
     }
 
-    /// @inheritdoc IReputationAnchor
-    function verifyScore(
-        Header calldata header,
-        bytes32[16] calldata words,
-        bytes32[] calldata proof
-    ) external view returns (bool) {
-        return _proves(header, header.scoreRoot, abi.encode(words), proof);
+    function _checkMember(bytes32 root, Leaf calldata member) private pure {
+        if (!_isShown(root, member, ROSTER_WORDS)) revert MemberNotProved();
     }
 
-    /// @inheritdoc IReputationAnchor
-    function verifyEvidence(
-        Header calldata header,
-        bytes32[6] calldata words,
-        bytes32[] calldata proof
-    ) external view returns (bool) {
-        return _proves(header, header.evidenceRoot, abi.encode(words), proof);
+    /// @dev Every leaf begins with node id and nonce.
+    function _checkSame(Leaf calldata score, Leaf calldata other) private pure {
+        bool isSame = score.words[0] == other.words[0] && score.words[1] == other.words[1];
+        if (!isSame) revert OtherMember();
     }
 
-    /// @inheritdoc IReputationAnchor
-    function verifyRoster(
-        Header calldata header,
-        bytes32[8] calldata words,
-        bytes32[] calldata proof
-    ) external view returns (bool) {
-        return _proves(header, header.rosterRoot, abi.encode(words), proof);
+    function _isShown(bytes32 root, Leaf calldata leaf, uint256 count) private pure returns (bool) {
+        if (leaf.words.length != count) return false;
+        return _isInTree(root, abi.encodePacked(leaf.words), leaf.proof);
     }
 
-    /// @inheritdoc IReputationAnchor
-    function councilKey() external view returns (bytes memory) {
-        return _key();
-    }
-
-    /// @inheritdoc IReputationAnchor
-    function recordOf(uint64 epoch) external view returns (bytes24 headerHash, uint64 anchoredAt) {
-        if (epoch >= nextEpoch()) return (0, 0);
-        Record memory held = _records[epoch];
-        return (held.headerHash, held.anchoredAt);
-    }
-
-    /// @inheritdoc IReputationAnchor
-    function nextEpoch() public view returns (uint64) {
-        return _next - 1;
-    }
-
-    /// @dev Whether `header` is the anchored one of its epoch and `leaf` is in the tree of `root`.
-    function _proves(
-        Header calldata header,
-        bytes32 root,
-        bytes memory leaf,
-        bytes32[] calldata proof
-    ) private view returns (bool) {
-        if (header.epoch >= nextEpoch()) return false;
-        if (_kept(_hashOf(header)) != _records[header.epoch].headerHash) return false;
-        bytes32 leafHash = keccak256(bytes.concat(keccak256(leaf)));
-        return MerkleProof.verifyCalldata(proof, root, leafHash);
-    }
-
-    function _message(bytes32 headerHash) private view returns (bytes32) {
-        return keccak256(abi.encode(TAG, block.chainid, address(this), voids, headerHash));
-    }
-
-    function _hashOf(Header calldata header) private pure returns (bytes32) {
-        return keccak256(abi.encode(header));
-    }
-
-    /// @dev The part of a header's hash that is kept.
-    function _kept(bytes32 headerHash) private pure returns (bytes24) {
-        // forge-lint: disable-next-line(unsafe-typecast) -- it is meant to be cut
-        return bytes24(headerHash);
+    function _score(Leaf calldata leaf) private pure returns (uint256[SCORE_WORDS] memory) {
+        return abi.decode(abi.encodePacked(leaf.words), (uint256[16]));
     }
 }

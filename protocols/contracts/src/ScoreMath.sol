@@ -66,22 +66,22 @@ library ScoreMath {
     }
 
     uint256 internal constant WORDS = 16;
-    uint256 internal constant NODE = 0;
-    uint256 internal constant NONCE = 1;
-    uint256 internal constant S = 2;
-    uint256 internal constant N = 3;
-    uint256 internal constant UP_ROUNDS = 4;
-    uint256 internal constant OUTAGES = 5;
-    uint256 internal constant AGE_EPOCHS = 6;
-    uint256 internal constant LAST_VERDICT = 7;
-    uint256 internal constant DUTY_S = 8;
-    uint256 internal constant DUTY_N = 9;
-    uint256 internal constant STATE = 10;
-    uint256 internal constant STATE_UNTIL = 11;
-    uint256 internal constant UPTIME_PPM = 12;
-    uint256 internal constant RUN_TIME_ROUNDS = 13;
-    uint256 internal constant RELIABILITY_PPM = 14;
-    uint256 internal constant DUTY_PPM = 15;
+    uint8 internal constant NODE = 0;
+    uint8 internal constant NONCE = 1;
+    uint8 internal constant S = 2;
+    uint8 internal constant N = 3;
+    uint8 internal constant UP_ROUNDS = 4;
+    uint8 internal constant OUTAGES = 5;
+    uint8 internal constant AGE_EPOCHS = 6;
+    uint8 internal constant LAST_VERDICT = 7;
+    uint8 internal constant DUTY_S = 8;
+    uint8 internal constant DUTY_N = 9;
+    uint8 internal constant STATE = 10;
+    uint8 internal constant STATE_UNTIL = 11;
+    uint8 internal constant UPTIME_PPM = 12;
+    uint8 internal constant RUN_TIME_ROUNDS = 13;
+    uint8 internal constant RELIABILITY_PPM = 14;
+    uint8 internal constant DUTY_PPM = 15;
 
     /// @dev Faults beside a word's number: the score before cannot be one, the matrix has not the
     ///      size that the evidence says, and nothing is wrong.
@@ -129,10 +129,10 @@ library ScoreMath {
         Seen memory seen = tally(matrix, claim.auditors, claim.rounds, claim.old[LAST_VERDICT]);
         bool isWhole;
         (isWhole, seen.delivered) = _added(claim.score[DUTY_S], claim.old[DUTY_S], params.decayQ32);
-        if (!isWhole) return uint8(DUTY_S);
+        if (!isWhole) return DUTY_S;
         (isWhole, seen.owed) = _added(claim.score[DUTY_N], claim.old[DUTY_N], params.decayQ32);
         if (!isWhole || seen.owed > params.dutyMax || seen.delivered > seen.owed) {
-            return uint8(DUTY_N);
+            return DUTY_N;
         }
         return
             firstDifference(

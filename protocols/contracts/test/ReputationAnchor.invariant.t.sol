@@ -2,19 +2,16 @@
 pragma solidity 0.8.37;
 
 import {ReputationAnchor} from "../src/ReputationAnchor.sol";
+import {IChallenges} from "../src/interfaces/IChallenges.sol";
 import {IReputationAnchor} from "../src/interfaces/IReputationAnchor.sol";
+import {AnchorKit} from "./lib/AnchorKit.sol";
 import {Signer} from "./lib/Signer.sol";
 import {Test} from "./lib/Test.sol";
 
 /// @dev Anyone submits headers, signed by the council or by a stranger, for any epoch at any time.
-contract Submitters is Test {
-    uint64 private constant EPOCH_MS = 12_000;
-    uint64 private constant SETTLE_MS = 4_000;
-    uint256 private constant SECRET = 0xc0411c11;
-    bytes private constant DOMAIN = "STKR-ANCHOR-V1_BLS12381G1_XMD:SHA-256_SSWU_RO_";
-
+contract Submitters is AnchorKit {
     ReputationAnchor public immutable ANCHORS;
-    uint64 private immutable GENESIS_MS;
+    uint64 private immutable START_MS;
 
     /// @notice Hash of the header of each epoch that was accepted, in order.
     bytes32[] public accepted;
@@ -23,8 +20,10 @@ contract Submitters is Test {
     bool public isBroken;
 
     constructor() {
-        GENESIS_MS = uint64(block.timestamp * 1000 + 500);
-        ANCHORS = new ReputationAnchor(Signer.publicKey(SECRET), GENESIS_MS, EPOCH_MS, SETTLE_MS);
+        START_MS = uint64(block.timestamp * 1000 + 500);
+        IChallenges.Setup memory setup = _setup();
+        setup.genesisMs = START_MS;
+        ANCHORS = new ReputationAnchor(setup);
     }
 
     /// @dev Mostly the next epoch, else one near it.
@@ -36,7 +35,7 @@ contract Submitters is Test {
         bytes memory message = bytes.concat(ANCHORS.anchorMessage(header));
         ANCHORS.anchor(header, Signer.sign(isForged ? SECRET + 1 : SECRET, DOMAIN, message));
 
-        uint256 endMs = GENESIS_MS + (uint256(header.epoch) + 1) * EPOCH_MS;
+        uint256 endMs = START_MS + (uint256(header.epoch) + 1) * EPOCH_MS;
         bool isSettled = block.timestamp * 1000 >= endMs + SETTLE_MS;
         if (isForged || header.epoch != next || !isSettled) isBroken = true;
         accepted.push(keccak256(abi.encode(header)));

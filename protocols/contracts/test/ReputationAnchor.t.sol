@@ -4,22 +4,15 @@ pragma solidity 0.8.37;
 import {BLS12381} from "../src/BLS12381.sol";
 import {G2Key} from "../src/G2Key.sol";
 import {ReputationAnchor} from "../src/ReputationAnchor.sol";
+import {Scoring} from "../src/Scoring.sol";
 import {IEpochs} from "../src/interfaces/IEpochs.sol";
+import {IChallenges} from "../src/interfaces/IChallenges.sol";
 import {IReputationAnchor} from "../src/interfaces/IReputationAnchor.sol";
-import {Fixtures} from "./lib/Fixtures.sol";
+import {AnchorKit} from "./lib/AnchorKit.sol";
 import {Signer} from "./lib/Signer.sol";
 
-contract ReputationAnchorTest is Fixtures {
-    uint64 private constant GENESIS_MS = 1_000_000_500;
-    uint64 private constant EPOCH_MS = 12_000;
-    uint64 private constant SETTLE_MS = 4_000;
-    uint256 private constant SECRET = 0xc0411c11;
-    bytes private constant DOMAIN = "STKR-ANCHOR-V1_BLS12381G1_XMD:SHA-256_SSWU_RO_";
-
-    ReputationAnchor private anchors;
-
+contract ReputationAnchorTest is AnchorKit {
     function setUp() public {
-        anchors = new ReputationAnchor(Signer.publicKey(SECRET), GENESIS_MS, EPOCH_MS, SETTLE_MS);
         _warpToSettled(0);
     }
 
@@ -28,10 +21,11 @@ contract ReputationAnchorTest is Fixtures {
     /// @dev Header hash, message, hash to the curve and signature all come from elsewhere.
     function test_anchor_takesASignatureMadeByAnotherLibrary() public {
         address place = _address(".anchor.address");
-        ReputationAnchor made =
-            new ReputationAnchor(_bytes(".anchor.key"), GENESIS_MS, EPOCH_MS, SETTLE_MS);
+        IChallenges.Setup memory setup = _setup();
+        setup.key = _bytes(".anchor.key");
+        ReputationAnchor made = new ReputationAnchor(setup);
         vm.etch(place, address(made).code);
-        vm.store(place, bytes32(0), bytes32(uint256(1))); // what the constructor stores: one word
+        vm.store(place, bytes32(uint256(2)), bytes32(uint256(1) << 128)); // all that is stored
         IReputationAnchor there = IReputationAnchor(place);
         IReputationAnchor.Header memory header = _fixtureHeader();
         vm.assertEq(there.anchorMessage(header), _word(".anchor.message"));
@@ -69,7 +63,9 @@ contract ReputationAnchorTest is Fixtures {
     }
 
     function test_anchor_isOpenFromTheVeryMomentThatTheEpochIsSettled() public {
-        anchors = new ReputationAnchor(Signer.publicKey(SECRET), 1_000_000, EPOCH_MS, SETTLE_MS);
+        IChallenges.Setup memory setup = _setup();
+        setup.genesisMs = 1_000_000;
+        anchors = new ReputationAnchor(setup);
         vm.warp((1_000_000 + EPOCH_MS + SETTLE_MS) / 1000);
         _anchor(_header(0));
         vm.assertEq(anchors.nextEpoch(), 1);
@@ -152,8 +148,7 @@ contract ReputationAnchorTest is Fixtures {
     }
 
     function test_anchor_RevertWhen_ItWasSignedForAnotherContract() public {
-        ReputationAnchor other =
-            new ReputationAnchor(Signer.publicKey(SECRET), GENESIS_MS, EPOCH_MS, SETTLE_MS);
+        ReputationAnchor other = new ReputationAnchor(_setup());
         bytes32 message = other.anchorMessage(_header(0));
         _refuses(_header(0), Signer.sign(SECRET, DOMAIN, bytes.concat(message)));
     }
@@ -291,14 +286,32 @@ contract ReputationAnchorTest is Fixtures {
     }
 
     function test_constructor_RevertWhen_TheKeyIsNoPublicKey() public {
+        IChallenges.Setup memory setup = _setup();
+        setup.key = new bytes(256);
         vm.expectRevert(G2Key.BadPublicKey.selector);
-        new ReputationAnchor(new bytes(256), GENESIS_MS, EPOCH_MS, SETTLE_MS);
+        new ReputationAnchor(setup);
     }
 
     function test_constructor_RevertWhen_AnEpochLastsNoTime() public {
-        bytes memory key = Signer.publicKey(SECRET);
+        IChallenges.Setup memory setup = _setup();
+        setup.epochMs = 0;
         vm.expectRevert(IEpochs.ZeroEpochLength.selector);
-        new ReputationAnchor(key, GENESIS_MS, 0, SETTLE_MS);
+        new ReputationAnchor(setup);
+    }
+
+    function test_constructor_RevertWhen_ScoresCannotBeComputed() public {
+        IChallenges.Setup memory setup = _setup();
+        setup.scoring.designEffect = 0;
+        vm.expectRevert(Scoring.BadScoring.selector);
+        new ReputationAnchor(setup);
+        setup.scoring.designEffect = 1;
+        setup.scoring.decayQ32 = 0;
+        vm.expectRevert(Scoring.BadScoring.selector);
+        new ReputationAnchor(setup);
+    }
+
+    function test_scoring_isTheOneGiven() public view {
+        vm.assertEq(abi.encode(anchors.scoring()), abi.encode(_scoring()));
     }
 
     function test_gas() public {
@@ -319,18 +332,6 @@ contract ReputationAnchorTest is Fixtures {
         vm.assertTrue(vm.snapshotGasLastCall("anchor") <= 175_000);
         vm.assertTrue(anchors.verifyScore(header, words, proof));
         vm.snapshotGasLastCall("verifyScore of 16,384");
-    }
-
-    function _header(uint64 epoch) private pure returns (IReputationAnchor.Header memory) {
-        return IReputationAnchor.Header({
-            epoch: epoch,
-            rosterRoot: keccak256("roster"),
-            proposalHash: keccak256("proposal"),
-            evidenceRoot: keccak256("evidence"),
-            scoreRoot: keccak256("score"),
-            medianPpm: 900_000,
-            isVoid: false
-        });
     }
 
     function _fixtureHeader() private pure returns (IReputationAnchor.Header memory header) {
@@ -365,14 +366,6 @@ contract ReputationAnchorTest is Fixtures {
         return header;
     }
 
-    function _sign(IReputationAnchor.Header memory header) private view returns (bytes memory) {
-        return Signer.sign(SECRET, DOMAIN, bytes.concat(anchors.anchorMessage(header)));
-    }
-
-    function _anchor(IReputationAnchor.Header memory header) private {
-        anchors.anchor(header, _sign(header));
-    }
-
     /// @dev The header stands, anchored in this block.
     function _holds(IReputationAnchor.Header memory header) private view {
         (bytes24 headerHash, uint64 anchoredAt) = anchors.recordOf(header.epoch);
@@ -385,53 +378,5 @@ contract ReputationAnchorTest is Fixtures {
             abi.encodeWithSelector(IReputationAnchor.BadCouncilSignature.selector, header.epoch)
         );
         anchors.anchor(header, signature);
-    }
-
-    /// @dev To the first block time at which the epoch may be anchored.
-    function _warpToSettled(uint256 epoch) private {
-        vm.warp((GENESIS_MS + (epoch + 1) * EPOCH_MS + SETTLE_MS + 999) / 1000);
-    }
-
-    function _leaf(bytes memory data) private pure returns (bytes32) {
-        return keccak256(bytes.concat(keccak256(data)));
-    }
-
-    function _pair(bytes32 a, bytes32 b) private pure returns (bytes32) {
-        return a < b ? keccak256(bytes.concat(a, b)) : keccak256(bytes.concat(b, a));
-    }
-
-    /// @dev Root of a tree whose odd ones out rise a level unpaired.
-    function _root(bytes32[] memory level) private pure returns (bytes32) {
-        while (level.length > 1) {
-            level = _above(level);
-        }
-        return level[0];
-    }
-
-    function _proof(bytes32[] memory level, uint256 index)
-        private
-        pure
-        returns (bytes32[] memory proof)
-    {
-        bytes memory siblings;
-        uint256 count = 0;
-        while (level.length > 1) {
-            uint256 sibling = index ^ 1;
-            if (sibling < level.length) {
-                siblings = bytes.concat(siblings, level[sibling]);
-                ++count;
-            }
-            level = _above(level);
-            index /= 2;
-        }
-        proof =
-            abi.decode(bytes.concat(bytes32(uint256(32)), bytes32(count), siblings), (bytes32[]));
-    }
-
-    function _above(bytes32[] memory level) private pure returns (bytes32[] memory above) {
-        above = new bytes32[]((level.length + 1) / 2);
-        for (uint256 i = 0; i < level.length; i += 2) {
-            above[i / 2] = i + 1 < level.length ? _pair(level[i], level[i + 1]) : level[i];
-        }
     }
 }

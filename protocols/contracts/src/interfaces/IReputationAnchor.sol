@@ -5,8 +5,9 @@ import {IEpochs} from "./IEpochs.sol";
 
 /// @title  Epochs' results, anchored
 /// @notice Once an epoch is settled the council signs its header; one transaction by anyone anchors
-///         it. Epochs are anchored in order without gaps, the first valid header of an epoch is
-///         final, and every score, roster and observation in it can be proved for ever after.
+///         it. Epochs are anchored in order without gaps, the first valid header of an epoch stands,
+///         and every score, roster and observation in it can be proved for ever after, unless the
+///         anchor is voided within `CHALLENGE_S`.
 /// @dev    Only a hash of the header is stored; the header itself is in the event, and whoever proves
 ///         something brings it. Trees are OpenZeppelin's standard Merkle trees: pairs are sorted, and
 ///         a leaf is keccak256(keccak256(words)).
@@ -18,7 +19,7 @@ interface IReputationAnchor is IEpochs {
     /// @param  evidenceRoot  Root of the tree of who saw what, one leaf a target.
     /// @param  scoreRoot     Root of the tree of scores, one leaf a member.
     /// @param  medianPpm     Median uptime of the members, in parts per million.
-    /// @param  isVoid        More than a third of the observations were down, so no score moved.
+    /// @param  isVoid        So much was down or unseen that no score moved.
     struct Header {
         uint64 epoch;
         bytes32 rosterRoot;
@@ -40,14 +41,7 @@ interface IReputationAnchor is IEpochs {
         bool isVoid
     );
 
-    /// @notice An anchor was shown to be wrong. It and all after it are no more.
-    /// @param  epoch       The epoch whose anchor was wrong: it is to be anchored next.
-    /// @param  voids       How often an anchor has been voided, with this time.
-    /// @param  challenger  Who showed it.
-    /// @param  fault       What is wrong with it.
-    event Voided(uint64 indexed epoch, uint64 voids, address indexed challenger, uint8 fault);
-
-    /// @notice Epochs are anchored in order: it is another one's turn, or this one is final already.
+    /// @notice Epochs are anchored in order: it is another one's turn, or this one is done.
     error EpochNotNext(uint64 epoch, uint64 nextEpoch);
 
     /// @notice The epoch's batches may still travel until `untilMs` (Unix milliseconds).
@@ -59,13 +53,16 @@ interface IReputationAnchor is IEpochs {
     /// @notice The signature is not the council's on this header, on this chain, for this contract.
     error BadCouncilSignature(uint64 epoch);
 
+    /// @notice The governors' bond is too small to answer for an anchor.
+    error PoolTooSmall(uint256 pool, uint256 poolMin);
+
     /// @notice Anchors the next epoch. Anyone may; the council's signature is what counts.
     /// @param  header     What the epoch came to.
     /// @param  signature  The council's BLS signature on `anchorMessage(header)`: G1, uncompressed
     ///                    (EIP-2537), 128 bytes.
     function anchor(Header calldata header, bytes calldata signature) external;
 
-    /// @notice The epoch to be anchored next; all before it are final.
+    /// @notice The epoch to be anchored next.
     function nextEpoch() external view returns (uint64);
 
     /// @notice How often an anchor has been voided.
@@ -76,10 +73,14 @@ interface IReputationAnchor is IEpochs {
     /// @return anchoredAt  Time of the block that anchored it, Unix seconds.
     function recordOf(uint64 epoch) external view returns (bytes24 headerHash, uint64 anchoredAt);
 
+    /// @notice Whether an epoch is anchored and can no longer be challenged.
+    function isFinal(uint64 epoch) external view returns (bool);
+
     /// @notice The 32 bytes that the council signs for this header.
     /// @dev    keccak256(abi.encode("stkr/anchor/2", chain id, this contract, voids, header hash)), hashed to
     ///         G1 under "STKR-ANCHOR-V1_BLS12381G1_XMD:SHA-256_SSWU_RO_". Naming chain and contract
-    ///         keeps a signature from being used anywhere else.
+    ///         keeps a signature from being used anywhere else, and naming the voids from being used
+    ///         again after its anchor was voided.
     function anchorMessage(Header calldata header) external view returns (bytes32);
 
     /// @notice Says whether a score is in an anchored epoch.
