@@ -53,6 +53,9 @@ class Watcher:
     _refused: Header | None = None
     """The anchored header that does not follow from our evidence; not tried again."""
 
+    _uncontested: SealedAnchor | None = None
+    """The refused anchor, as long as nobody has shown its table; asked for at every look."""
+
     _proof_looks: int = 0
     """Looks that brought no proof of our score in the next epoch."""
 
@@ -78,9 +81,12 @@ class Watcher:
         while True:
             epoch = Epoch(self.ledger.last_folded + 1)
             header = self.ledger.anchored.get(epoch)
-            if header is None or header == self._refused:
+            if header is None:
                 return
             try:
+                if header == self._refused:
+                    await self._contest()
+                    return
                 if not await self._fold(epoch, header):
                     return
             except NoSpace as error:
@@ -99,18 +105,23 @@ class Watcher:
             return await self._fold_with_peers(epoch, sealed, header)
         except AnchorMismatch as error:
             self._refuse(header, str(error))
-            await self._contest(sealed)
+            self._uncontested = sealed
+            await self._contest()
         except ProtocolError as error:
             self._refuse(header, str(error))
         return False
 
-    async def _contest(self, sealed: SealedAnchor) -> None:
+    async def _contest(self) -> None:
         """Keep the table of an anchor that does not follow: whoever challenges it has to show it."""
+        sealed = self._uncontested
+        if sealed is None:
+            return
         scores = await self.sync.score_table(sealed)
         if not scores:
             log.warning("nobody shows the scores of a false anchor", epoch=sealed.header.epoch)
             return
         await self.ledger.contest(sealed, scores)
+        self._uncontested = None
         log.critical("false anchor kept for a challenge", epoch=sealed.header.epoch)
 
     async def _fold_with_peers(self, epoch: Epoch, sealed: SealedAnchor, header: Header) -> bool:
