@@ -11,13 +11,28 @@ needs no other round to be checked, so any peer may hand it on. Specified in `pr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stkrp2p.core import bls
 from stkrp2p.core.crypto import sha256, u64
 from stkrp2p.core.params import Params
-from stkrp2p.core.types import Digest, Epoch, ProtocolError, Round, UnixMs
+from stkrp2p.core.types import (
+    Digest,
+    Epoch,
+    Judgement,
+    NetworkId,
+    ProtocolError,
+    Round,
+    UnixMs,
+)
+from stkrp2p.core.wire import Bytes32, Bytes48, Message, Uint, decode
+
+NEWS_EARLY_MAX = 1
+"""How many rounds ahead of our clock a gossiped round may be: clocks differ by so much."""
+
+NEWS_LATE_MAX = 4
+"""How many rounds behind our clock a gossiped round may be; older ones are asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +110,88 @@ def verified_many(beacon: Beacon, rounds: Sequence[tuple[Round, bytes]]) -> list
     if len(signed) < len(rounds) or not bls.are_signed_by(beacon.public_key, signed, bls.ROUND_DST):
         return [verified(beacon, number, signature) for number, signature in sorted(rounds)]
     return [BeaconRound(number, signature) for number, signature in rounds]
+
+
+class RoundNews(Message, frozen=True):
+    """A round as it is gossiped: the same bytes, whoever publishes it."""
+
+    network: Bytes32
+    is_mixed: bool
+    """Whether it is of the second beacon, the one mixed into seeds."""
+
+    number: Uint
+    signature: Bytes48
+
+
+NEWS_JUDGEMENTS: Mapping[str, Judgement] = {
+    "oversized": Judgement.REJECT,
+    "malformed": Judgement.REJECT,
+    "not-canonical": Judgement.REJECT,
+    "foreign-network": Judgement.REJECT,
+    "no-beacon": Judgement.REJECT,
+    "early": Judgement.IGNORE,
+    "late": Judgement.IGNORE,
+    "bad-round": Judgement.REJECT,
+}
+"""What each reason means: REJECT only where no honest peer could have sent or passed it on."""
+
+
+Known = Mapping[bool, tuple[Beacon, Mapping[Round, BeaconRound]]]
+"""A network's beacons by `is_mixed`, each with the rounds held of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedNews:
+    """A judgement of a gossiped round, and the word for it, empty for ACCEPT."""
+
+    judgement: Judgement
+    reason: str = ""
+    is_mixed: bool = False
+    round: BeaconRound | None = None
+    """The round, of an accepted message."""
+
+
+def judge_news(
+    frame: bytes,
+    *,
+    network: NetworkId,
+    known: Known,
+    now_ms: UnixMs,
+) -> JudgedNews:
+    """Judge a gossiped round; never raises, whatever arrives.
+
+    Args:
+        frame: The message.
+        network: Ours.
+        known: Its beacons by `is_mixed`, each with the rounds of it that we hold: those cost no
+            check.
+        now_ms: Our clock; a peer's may be `NEWS_EARLY_MAX` rounds ahead.
+    """
+    try:
+        news = decode(frame, RoundNews)
+        one = _told(news, network, known, now_ms)
+    except ProtocolError as error:
+        return JudgedNews(judgement=NEWS_JUDGEMENTS[error.reason], reason=error.reason)
+    return JudgedNews(judgement=Judgement.ACCEPT, is_mixed=news.is_mixed, round=one)
+
+
+def _told(news: RoundNews, network: NetworkId, known: Known, now_ms: UnixMs) -> BeaconRound:
+    if news.network != network:
+        raise ProtocolError("foreign-network")
+    if news.is_mixed not in known:
+        raise ProtocolError("no-beacon")
+    beacon, held = known[news.is_mixed]
+    number, last_due = Round(news.number), beacon.last_due(now_ms)
+    if number > last_due + NEWS_EARLY_MAX:
+        raise ProtocolError("early")
+    if number < last_due - NEWS_LATE_MAX:
+        raise ProtocolError("late")
+    one = held.get(number)
+    if one is None:
+        return verified(beacon, number, news.signature)
+    if one.signature != news.signature:  # a round has one signature only
+        raise ProtocolError("bad-round")
+    return one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ Specified in `protocols/council.md`, section 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
@@ -182,10 +182,9 @@ def combine(
         partials: Place of a governor -> what it sent, in any order; wrong ones do no harm.
         message: What was signed.
     """
-    chosen = dict(islice(_points(group, partials), group.threshold))
-    if len(chosen) < group.threshold:
+    signature = interpolated(group, partials)
+    if signature is None:
         return None
-    signature = threshold.combined_signature(chosen)
     if bls.is_signed_by(group.public_key(purpose), message, signature, DOMAINS[purpose]):
         return signature
     good = (
@@ -195,6 +194,32 @@ def combine(
     )
     chosen = dict(islice(good, group.threshold))
     return threshold.combined_signature(chosen) if len(chosen) == group.threshold else None
+
+
+def interpolated(group: Group, partials: Mapping[int, bytes]) -> bytes | None:
+    """Return what the first t readable partials make, unchecked; `None` if they are fewer.
+
+    It is the group's signature exactly if all of them are good; for who checks many at once.
+    """
+    chosen = dict(islice(_points(group, partials), group.threshold))
+    return threshold.combined_signature(chosen) if len(chosen) == group.threshold else None
+
+
+def are_partials(
+    group: Group, purpose: Purpose, index: int, signed: Sequence[tuple[bytes, bytes]]
+) -> bool:
+    """Tell whether the governor at a place made all of these; checked at once.
+
+    Args:
+        group: Whose governor.
+        purpose: Of which key its share is.
+        index: Its place.
+        signed: (message, partial signature) pairs.
+
+    Raises:
+        ValueError: There is no governor at this place.
+    """
+    return bls.are_signed_by(group.public_share(purpose, index), signed, DOMAINS[purpose])
 
 
 def _points(group: Group, partials: Mapping[int, bytes]) -> Iterator[tuple[int, G1Point]]:

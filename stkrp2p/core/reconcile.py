@@ -164,6 +164,14 @@ class AskProof(Message, frozen=True, tag=10):
     node: Bytes32
 
 
+class AskMixed(Message, frozen=True, tag=11):
+    """Rounds of the second beacon from a number on."""
+
+    network: Bytes32
+    first: Uint
+    count: Uint
+
+
 Question = (
     Have
     | Give
@@ -175,6 +183,7 @@ Question = (
     | AskReceipt
     | AskRecords
     | AskProof
+    | AskMixed
 )
 
 
@@ -222,7 +231,7 @@ class FrameList(Message, frozen=True):
 
 
 class RoundList(Message, frozen=True):
-    """Answer to `AskRounds`: signatures of consecutive rounds."""
+    """Answer to `AskRounds` and `AskMixed`: signatures of consecutive rounds."""
 
     first: Uint
     signatures: Annotated[tuple[Bytes48, ...], msgspec.Meta(max_length=ROUNDS_MAX)]

@@ -8,7 +8,16 @@ from dataclasses import asdict, replace
 from nacl import bindings
 
 from stkrp2p.core import bls, crypto, merkle
-from stkrp2p.core.beacon import Beacon, BeaconRound, round_message, verified
+from stkrp2p.core.beacon import (
+    NEWS_EARLY_MAX,
+    NEWS_LATE_MAX,
+    Beacon,
+    BeaconRound,
+    RoundNews,
+    judge_news,
+    round_message,
+    verified,
+)
 from stkrp2p.core.challenge import Answer, Question
 from stkrp2p.core.crypto import is_signed_by, node_id_of, sign
 from stkrp2p.core.network import Genesis
@@ -70,7 +79,7 @@ def network() -> dict[str, Json]:
             _genesis("the network of all other vectors", genesis),
             _genesis("another name makes another network", replace(genesis, name="other")),
             _genesis("a name of other letters", replace(genesis, name="réseau")),
-            _genesis("a second beacon mixed in", replace(genesis, mixed=_second_beacon(genesis))),
+            _genesis("a second beacon mixed in", _mixing()),
         ],
         "peer_ids": [
             {"node": node.hex(), "peer_id": ("002408011220" + node.hex())}
@@ -393,6 +402,76 @@ def beacon() -> dict[str, Json]:
             {"round": r, "epoch": WORLD.genesis.clock.epoch_of(Round(r))}
             for r in (1, 1000, 1001, 1012, 1013, 1024, 1025)
         ],
+        "mixed_rounds": [
+            {"epoch": e, "round": _mixing().mixed_round(Epoch(e))} for e in (0, 1, 2, 7)
+        ],
+        "news": [_news_case(name, frame) for name, frame in _news()],
+    }
+
+
+def _mixing() -> Genesis:
+    return replace(WORLD.genesis, mixed=_second_beacon(WORLD.genesis))
+
+
+_NEWS_HELD = Round(1003)
+"""The one round that the judging peer holds."""
+
+_NEWS_LAST_DUE = Round(1005)
+
+
+def _news() -> list[tuple[str, bytes]]:
+    """Return (name, frame) of gossiped rounds, good and bad."""
+    number = _NEWS_LAST_DUE
+    late, early = Round(number - NEWS_LATE_MAX), Round(number + NEWS_EARLY_MAX)
+    signature = WORLD.round(number).signature
+    good = encode(_news_of(number))
+    return [
+        ("the round just due", good),
+        ("one that is held", encode(_news_of(_NEWS_HELD))),
+        ("as early as may be", encode(_news_of(early))),
+        ("earlier", encode(_news_of(Round(early + 1)))),
+        ("as late as may be", encode(_news_of(late))),
+        ("later", encode(_news_of(Round(late - 1)))),
+        ("one that is held, with another signature", encode(_news_of(_NEWS_HELD, signature))),
+        ("another round's signature", encode(_news_of(number, WORLD.round(early).signature))),
+        ("said to be of the second beacon", encode(_news_of(number, is_mixed=True))),
+        ("another network's", encode(_news_of(number, network=bytes(32)))),
+        ("a byte more", good + b"\0"),
+    ]
+
+
+def _news_of(
+    number: Round,
+    signature: bytes | None = None,
+    *,
+    network: bytes = WORLD.genesis.network_id,
+    is_mixed: bool = False,
+) -> RoundNews:
+    return RoundNews(
+        network=network,
+        is_mixed=is_mixed,
+        number=number,
+        signature=signature or WORLD.round(number).signature,
+    )
+
+
+def _news_case(name: str, frame: bytes) -> Json:
+    chain = WORLD.genesis.beacon
+    held = {_NEWS_HELD: WORLD.round(_NEWS_HELD)}
+    now_ms = chain.due_ms(_NEWS_LAST_DUE)
+    found = judge_news(
+        frame,
+        network=WORLD.genesis.network_id,
+        known={False: (chain, held)},
+        now_ms=now_ms,
+    )
+    return {
+        "name": name,
+        "frame": frame.hex(),
+        "now_ms": now_ms,
+        "held": [_NEWS_HELD],
+        "judgement": str(found.judgement).upper(),
+        "reason": found.reason,
     }
 
 

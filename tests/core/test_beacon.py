@@ -5,22 +5,31 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pyblst
 import pytest
 from hypothesis import given, strategies as st
 
 from stkrp2p.core import bls
+from stkrp2p.core.batch import JUDGEMENTS
 from stkrp2p.core.beacon import (
+    NEWS_EARLY_MAX,
+    NEWS_JUDGEMENTS,
+    NEWS_LATE_MAX,
     Beacon,
     BeaconRound,
     EpochClock,
+    JudgedNews,
+    RoundNews,
+    judge_news,
     round_message,
     verified,
     verified_many,
 )
 from stkrp2p.core.crypto import sha256
 from stkrp2p.core.params import MAINNET, MINIMAL
-from stkrp2p.core.types import Epoch, ProtocolError, Round, UnixMs
+from stkrp2p.core.types import Epoch, Judgement, NetworkId, ProtocolError, Round, UnixMs
+from stkrp2p.core.wire import FRAME_BYTES_MAX, encode
 
 QUICKNET = json.loads((Path(__file__).parent / "data/quicknet_rounds.json").read_text())
 BEACON = Beacon(
@@ -124,6 +133,88 @@ def test_under_no_key_is_any_of_many_rounds_good() -> None:
         assert verified_many(beacon, []) == []
         with pytest.raises(ProtocolError, match=r"^bad-round: round 1$"):
             verified_many(beacon, KNOWN)
+
+
+# ------------------------------------------------------------------------------- gossip
+
+
+NETWORK, LAST_DUE = NetworkId(b"n" * 32), Round(7)
+SECOND = Beacon(public_key=bls.public_key_of(7), genesis_ms=UnixMs(0), period_ms=1)
+
+
+def news(number: int, **changes: object) -> RoundNews:
+    one = RoundNews(
+        network=NETWORK,
+        is_mixed=False,
+        number=number,
+        signature=bls.sign(SECRET, round_message(Round(number)), bls.ROUND_DST),
+    )
+    return msgspec.structs.replace(one, **changes)
+
+
+def judged(
+    message: RoundNews | bytes, *held: int, beacons: tuple[Beacon, ...] = (OURS,)
+) -> JudgedNews:
+    frame = message if isinstance(message, bytes) else encode(message)
+    rounds = {n: BeaconRound(n, s) for n, s in KNOWN if n in held}
+    known = {bool(i): (beacon, rounds) for i, beacon in enumerate(beacons)}
+    return judge_news(frame, network=NETWORK, known=known, now_ms=OURS.due_ms(LAST_DUE))
+
+
+def test_a_round_that_proves_itself_is_accepted_from_a_little_late_to_a_little_early() -> None:
+    for number in range(1, 14):
+        found = judged(news(number))
+        if number < LAST_DUE - NEWS_LATE_MAX:
+            assert (found.judgement, found.reason) == (Judgement.IGNORE, "late")
+        elif number > LAST_DUE + NEWS_EARLY_MAX:
+            assert (found.judgement, found.reason) == (Judgement.IGNORE, "early")
+        else:
+            assert (found.judgement, found.reason) == (Judgement.ACCEPT, "")
+            assert found.round == verified(OURS, Round(number), news(number).signature)
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("oversized", bytes(FRAME_BYTES_MAX + 1)),
+        ("malformed", b""),
+        ("malformed", encode(news(7)) + b"\0"),
+        ("not-canonical", encode(news(7)).replace(b"\x94", b"\xdc\0\4", 1)),
+        ("foreign-network", news(7, network=bytes(32))),
+        ("no-beacon", news(7, is_mixed=True)),
+        ("bad-round", news(7, signature=news(6).signature)),
+        ("bad-round", msgspec.structs.replace(news(7), number=6)),
+        ("bad-round", news(7, signature=bytes(48))),
+    ],
+)
+def test_a_wrong_round_gets_the_judgement_of_its_reason(
+    reason: str, message: RoundNews | bytes
+) -> None:
+    found = judged(message)
+    assert (found.judgement, found.reason) == (Judgement.REJECT, reason)
+    assert found.round is None
+
+
+def test_a_round_that_is_held_costs_no_check_and_has_one_signature(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right, wrong = news(7), news(7, signature=news(6).signature)
+    monkeypatch.setattr(bls, "is_signed_by", lambda *_: pytest.fail("checked"))
+    assert judged(right, 7).judgement is Judgement.ACCEPT
+    assert (judged(wrong, 7).judgement, judged(wrong, 7).reason) == (Judgement.REJECT, "bad-round")
+
+
+def test_a_round_of_the_second_beacon_is_judged_by_its_key_and_clock() -> None:
+    message = bls.sign(7, round_message(Round(7)), bls.ROUND_DST)
+    found = judged(news(7, is_mixed=True, signature=message), beacons=(OURS, SECOND))
+    assert (found.judgement, found.is_mixed) == (Judgement.ACCEPT, True)
+    found = judged(news(7, signature=message), beacons=(OURS, SECOND))
+    assert (found.judgement, found.reason) == (Judgement.REJECT, "bad-round")
+
+
+def test_a_word_of_judgement_means_the_same_for_rounds_and_batches() -> None:
+    both = NEWS_JUDGEMENTS.keys() & JUDGEMENTS.keys()
+    assert {w: NEWS_JUDGEMENTS[w] for w in both} == {w: JUDGEMENTS[w] for w in both}
 
 
 def test_a_rounds_message_is_the_hash_of_8_bytes() -> None:

@@ -21,7 +21,9 @@ from stkrp2p.core.group import (
     GovernorShare,
     Group,
     Purpose,
+    are_partials,
     combine,
+    interpolated,
     is_partial,
     partial_sign,
     solo_share,
@@ -123,6 +125,36 @@ def test_more_than_n_wrong_partials_make_no_signature(
     for index in bad:
         sent[index] = data.draw(st.sampled_from(wrong_partials(size, purpose, index)))
     assert combine(group_of(size), purpose, sent, MESSAGE) is None
+
+
+@some
+@given(st.sampled_from([1, 3, 5, 7]), purposes, st.data())
+def test_the_first_t_readable_partials_make_the_signature_exactly_if_all_are_good(
+    size: int, purpose: Purpose, data: st.DataObject
+) -> None:
+    group, sent = group_of(size), partials(size, purpose)
+    whole = combine(group, purpose, sent, MESSAGE)
+    chosen = data.draw(st.permutations(range(size)))[: group.threshold]
+    assert interpolated(group, {i: sent[i] for i in chosen}) == whole
+    assert interpolated(group, {i: sent[i] for i in chosen[1:]}) is None
+    bad = data.draw(st.sampled_from(chosen))
+    for wrong in wrong_partials(size, purpose, bad) if size > 1 else ():
+        assert interpolated(group, {i: sent[i] for i in chosen} | {bad: wrong}) != whole
+
+
+@some
+@given(st.sampled_from([3, 5, 7]), purposes, st.data())
+def test_many_partials_of_one_governor_are_checked_at_once(
+    size: int, purpose: Purpose, data: st.DataObject
+) -> None:
+    index = data.draw(st.integers(0, size - 1))
+    messages = [bytes([i]) for i in range(4)]
+    signed = [(m, partial_sign(dealt(size)[index], purpose, m)) for m in messages]
+    assert are_partials(group_of(size), purpose, index, signed)
+    assert not are_partials(group_of(size), purpose, (index + 1) % size, signed)
+    assert not are_partials(group_of(size), Purpose(1 - purpose), index, signed)
+    signed[data.draw(st.integers(0, 3))] = (MESSAGE, signed[0][1])
+    assert not are_partials(group_of(size), purpose, index, signed)
 
 
 @pytest.mark.parametrize("index", [-1, 3, 63, 1 << 40])

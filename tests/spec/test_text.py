@@ -14,6 +14,7 @@ import pytest
 import stkrp2p.core
 from stkrp2p.core import council
 from stkrp2p.core.batch import JUDGEMENTS
+from stkrp2p.core.beacon import NEWS_JUDGEMENTS
 from stkrp2p.core.params import PRESETS, Params
 from stkrp2p.core.reconcile import Question
 from stkrp2p.core.types import Outcome
@@ -220,6 +221,13 @@ def judged_in_text() -> dict[str, str]:
 def test_the_words_of_judgement_in_the_text_are_the_codes() -> None:
     assert judged_in_text() == {word: str(j).upper() for word, j in JUDGEMENTS.items()}
     assert list(judged_in_text()) == list(JUDGEMENTS)
+
+
+def test_the_words_of_judgement_of_rounds_in_the_text_are_the_codes() -> None:
+    text = section("beacon.md", "Judging a gossiped round")
+    rows = [(row[0], row[1]) for row in table(text)]
+    assert rows == [(word, str(j).upper()) for word, j in NEWS_JUDGEMENTS.items()]
+    assert set(NEWS_JUDGEMENTS) <= set(re.findall(r"`([a-z-]+)`", text[text.index("\n1. ") :]))
 
 
 def test_the_checks_name_every_word_of_judgement() -> None:

@@ -37,7 +37,7 @@ from stkrp2p.core.batch import (
     read_batch,
     sign_batch,
 )
-from stkrp2p.core.beacon import Beacon, BeaconRound, EpochClock, verified
+from stkrp2p.core.beacon import Beacon, BeaconRound, EpochClock, judge_news, verified
 from stkrp2p.core.crypto import Secret, is_signed_by, node_id_of, sha256, sign
 from stkrp2p.core.evidence import Evidence
 from stkrp2p.core.network import Genesis
@@ -272,6 +272,25 @@ def test_rounds_fall_due_and_make_epochs() -> None:
         ]
     for case in vectors["epoch_of"]:
         assert clock.epoch_of(case["round"]) == case["epoch"]
+    mixing = genesis_of(load("network")["cases"][-1]["genesis"])
+    for case in vectors["mixed_rounds"]:
+        assert mixing.mixed_round(case["epoch"]) == case["round"]
+
+
+@pytest.mark.parametrize("case", cases("beacon", "news"))
+def test_a_gossiped_round_gets_its_judgement(case: dict) -> None:
+    genesis = genesis_of(load("network")["cases"][0]["genesis"])
+    rounds = [BeaconRound(r["round"], raw(r["signature"])) for r in load("world")["rounds"]]
+    held = {r.number: r for r in rounds if r.number in case["held"]}
+    assert len(held) == len(case["held"])
+    found = judge_news(
+        raw(case["frame"]),
+        network=genesis.network_id,
+        known={False: (genesis.beacon, held)},
+        now_ms=case["now_ms"],
+    )
+    assert str(found.judgement).upper() == case["judgement"]
+    assert found.reason == case["reason"]
 
 
 # ------------------------------------------------------------------------------- the council's keys
