@@ -48,6 +48,14 @@ from stkrp2p.ports import (
     Workload,
 )
 from stkrp2p.services.auditor import Auditor, run_auditor
+from stkrp2p.services.beacon import (
+    HEARD_MAX,
+    RoundMaker,
+    RoundTopic,
+    Told,
+    run_round_maker,
+    run_round_writer,
+)
 from stkrp2p.services.ceremony import (
     LOOK_MS_MAX,
     Ceremonies,
@@ -62,7 +70,14 @@ from stkrp2p.services.gossip import ACCEPTED_MAX, Gossip, run_publisher, run_wri
 from stkrp2p.services.ledger import Ledger
 from stkrp2p.services.past import PastEpochs
 from stkrp2p.services.responder import Responder
-from stkrp2p.services.rounds import Arrival, RoundSource, run_gap_filler, run_rounds
+from stkrp2p.services.rounds import (
+    Arrival,
+    HeardRounds,
+    RoundSource,
+    run_gap_filler,
+    run_mixed_rounds,
+    run_rounds,
+)
 from stkrp2p.services.sampler import Sampler
 from stkrp2p.services.sealer import Sealer, run_sealer
 from stkrp2p.services.sync import SyncClient, SyncServer, run_sync
@@ -87,7 +102,9 @@ class Ports:
 
     clock: WallClock
     entropy: Entropy
-    beacons: Beacons
+    beacons: Beacons | None
+    """`None` where gossip is the only source of rounds."""
+
     network: Network
     chain: Chain
     store: Store
@@ -123,6 +140,8 @@ class Node:
     ports: Ports
     ledger: Ledger
     source: RoundSource
+    topic: RoundTopic
+    maker: RoundMaker
     gossip: Gossip
     responder: Responder
     sync: SyncClient
@@ -149,9 +168,14 @@ class Node:
         network.serve(COUNCIL_PROTOCOL, self.council.answer, answer_bytes_max=ANSWER_BYTES_MAX)
         network.serve(AUDIT_PROTOCOL, self.responder.answer, answer_bytes_max=FRAME_BYTES_MAX)
         self.gossip.join(accepted_in)
+        told_in, told_out = trio.open_memory_channel[Told](HEARD_MAX)
+        self.topic.join(told_in)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run_rounds, self.source, self.ledger, clock, arrivals_in)
+            nursery.start_soon(run_mixed_rounds, self.source, self.ledger, clock)
             nursery.start_soon(run_gap_filler, self.source, self.ledger, clock)
+            nursery.start_soon(run_round_writer, self.ledger, told_out)
+            nursery.start_soon(run_round_maker, self.maker)
             nursery.start_soon(run_auditor, self.auditor, arrivals_out)
             nursery.start_soon(run_writer, self.ledger, accepted_out)
             nursery.start_soon(run_publisher, self.gossip)
@@ -187,6 +211,9 @@ class Node:
                 "lag_rounds": max(0, due - self.source.state.last_round),
                 "detail": self.source.state.detail,
                 "rejected": self.source.state.rejected,
+                "made": self.maker.made,
+                "partials_dropped": dict(sorted(self.maker.dropped.items())),
+                "heard": dict(sorted(self.topic.judged.items())),
             },
             "chain": {"state": str(chain.state), "detail": chain.detail},
             "peers": len(self.ports.network.peers()),
@@ -258,12 +285,16 @@ def build_node(genesis: Genesis, identity: Identity, ports: Ports) -> Node:
     ceremonies = _ceremonies(genesis, identity, ports)
     if ceremonies is not None:
         ceremonies.serve(server)
+    maker = _maker(identity, ports, ledger)
+    maker.serve(server)
     return Node(
         genesis=genesis,
         identity=identity,
         ports=ports,
         ledger=ledger,
-        source=RoundSource(ledger, ports.beacons, network, ports.entropy),
+        source=maker.source,
+        topic=maker.topic,
+        maker=maker,
         gossip=Gossip(
             node=node,
             secret=identity.secret,
@@ -323,6 +354,19 @@ def _ceremonies(genesis: Genesis, identity: Identity, ports: Ports) -> Ceremonie
         council=Council(node=identity.node, network=ports.network),
         clock=ports.clock,
         look_ms=min(LOOK_MS_MAX, genesis.params.epoch_ms // LOOKS_AN_EPOCH),
+    )
+
+
+def _maker(identity: Identity, ports: Ports, ledger: Ledger) -> RoundMaker:
+    network, clock = ports.network, ports.clock
+    beacons = ports.beacons or HeardRounds(ledger.rounds, clock)
+    return RoundMaker(
+        seats=identity.seats,
+        council=Council(node=identity.node, network=network),
+        ledger=ledger,
+        source=RoundSource(ledger, beacons, network, ports.entropy),
+        topic=RoundTopic(ledger=ledger, network=network, clock=clock),
+        clock=clock,
     )
 
 
@@ -412,9 +456,9 @@ async def open_ports(
         yield Ports(
             clock=clock,
             entropy=SystemEntropy(),
-            beacons=DrandBeacons(
-                network.genesis.beacon, config.beacons, client=client, clock=clock
-            ),
+            beacons=DrandBeacons(network.genesis.beacon, config.beacons, client=client, clock=clock)
+            if config.beacons
+            else None,
             network=edge,
             chain=chain,
             store=store,

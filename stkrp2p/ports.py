@@ -259,6 +259,9 @@ class History(Protocol):
 
     async def rounds(self, first: Round, last: Round) -> tuple[BeaconRound, ...]: ...
 
+    async def mixed_rounds(self, first: Round, last: Round) -> tuple[BeaconRound, ...]:
+        """Return what `rounds` does, of the second beacon."""
+
     async def registry(self) -> RegistrySnapshot | None: ...
 
     async def epoch(self, epoch: Epoch) -> StoredEpoch | None: ...
@@ -311,6 +314,9 @@ class Store(History, Protocol):
 
     async def put_rounds(self, rounds: Sequence[BeaconRound]) -> None: ...
 
+    async def put_mixed_rounds(self, rounds: Sequence[BeaconRound]) -> None:
+        """Keep rounds of the second beacon."""
+
     async def put_registry(self, snapshot: RegistrySnapshot) -> None: ...
 
     async def put_epoch(self, epoch: StoredEpoch, scores: Sequence[Score]) -> None:
@@ -324,8 +330,14 @@ class Store(History, Protocol):
 
     async def last_anchored(self) -> Epoch | None: ...
 
-    async def prune(self, before: Epoch, before_round: Round) -> None:
-        """Forget batches, observations and rounds of older epochs; roots and tables stay."""
+    async def prune(self, before: Epoch, before_round: Round, before_mixed: Round) -> None:
+        """Forget batches, observations and rounds of older epochs; roots and tables stay.
+
+        Args:
+            before: Batches of earlier epochs are forgotten.
+            before_round: Observations and rounds of lower numbers are.
+            before_mixed: The second beacon's rounds of lower numbers are.
+        """
 
 
 class WorkloadError(Exception):

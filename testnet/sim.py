@@ -16,6 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from functools import lru_cache
 from typing import TypeVar
 
@@ -288,6 +289,7 @@ class SimStore:
         self.seen: dict[tuple[Round, NodeId], Observation] = {}
         self.kept_batches: dict[Epoch, dict[bytes, Batch]] = defaultdict(dict)
         self.kept_rounds: dict[Round, BeaconRound] = {}
+        self.kept_mixed: dict[Round, BeaconRound] = {}
         self.snapshot: RegistrySnapshot | None = None
         self.epochs: dict[Epoch, tuple[StoredEpoch, tuple[Score, ...]]] = {}
         self.contested_epochs: dict[Epoch, tuple[StoredEpoch, tuple[Score, ...]]] = {}
@@ -343,6 +345,15 @@ class SimStore:
             held = (self.kept_rounds.get(Round(n)) for n in range(first, last + 1))
             return tuple(r for r in held if r is not None)
 
+    async def put_mixed_rounds(self, rounds: Sequence[BeaconRound]) -> None:
+        async with self._call(is_write=True):
+            self.kept_mixed.update({r.number: r for r in rounds})
+
+    async def mixed_rounds(self, first: Round, last: Round) -> tuple[BeaconRound, ...]:
+        async with self._call():
+            held = (self.kept_mixed.get(Round(n)) for n in range(first, last + 1))
+            return tuple(r for r in held if r is not None)
+
     async def put_registry(self, snapshot: RegistrySnapshot) -> None:
         async with self._call(is_write=True):
             self.snapshot = snapshot
@@ -384,12 +395,14 @@ class SimStore:
         async with self._call():
             return max((e for e, (s, _) in self.epochs.items() if s.is_anchored), default=None)
 
-    async def prune(self, before: Epoch, before_round: Round) -> None:
+    async def prune(self, before: Epoch, before_round: Round, before_mixed: Round) -> None:
         async with self._call(is_write=True):
             for epoch in [e for e in self.kept_batches if e < before]:
                 del self.kept_batches[epoch]
             for number in [n for n in self.kept_rounds if n < before_round]:
                 del self.kept_rounds[number]
+            for number in [n for n in self.kept_mixed if n < before_mixed]:
+                del self.kept_mixed[number]
             for key in [k for k in self.seen if k[0] < before_round]:
                 del self.seen[key]
 
@@ -637,11 +650,30 @@ class SimNode:
         return self.node
 
 
+class RoundsBy(Enum):
+    """Who makes a simulated network's rounds."""
+
+    SOURCE = auto()
+    """An outside beacon of one key, `SimBeacons`."""
+
+    COUNCIL = auto()
+    """The governors; gossip is the only source."""
+
+    BOTH = auto()
+    """The outside beacon; the governors' rounds, due at the same times, are mixed into seeds."""
+
+
 class SimNetwork:
     """A whole network under one virtual clock."""
 
     def __init__(
-        self, *, seed: int, params: Params, nursery: trio.Nursery, governors: int = 1
+        self,
+        *,
+        seed: int,
+        params: Params,
+        nursery: trio.Nursery,
+        governors: int = 1,
+        rounds_by: RoundsBy = RoundsBy.SOURCE,
     ) -> None:
         """Prepare an empty network whose round 1 falls due in `GENESIS_S`."""
         self.random = random.Random(seed)
@@ -650,15 +682,19 @@ class SimNetwork:
         self.beacon_secret = bls.secret_of(self.random.randbytes(48))
         self.polynomials = draw_polynomials(self.random, governors)
         self.governors = governors
-        beacon = Beacon(
+        self.rounds_by = rounds_by
+        source = Beacon(
             public_key=bls.public_key_of(self.beacon_secret),
             genesis_ms=UnixMs(int((trio.current_time() + GENESIS_S) * 1000)),
             period_ms=params.period_ms,
         )
+        council_key = bls.public_key_of(self.polynomials[Purpose.BEACON][0])
+        council = replace(source, public_key=council_key)
         self.genesis = Genesis(
             name="sim",
             params=params,
-            beacon=beacon,
+            beacon=council if rounds_by is RoundsBy.COUNCIL else source,
+            mixed=council if rounds_by is RoundsBy.BOTH else None,
             first_round=Round(1),
             chain_id=31337,
             registry=bytes(20),
@@ -718,7 +754,7 @@ class SimNetwork:
         ports = Ports(
             clock=SimClock(),
             entropy=SimEntropy(random.Random(self.random.random())),
-            beacons=member.beacons,
+            beacons=None if self.rounds_by is RoundsBy.COUNCIL else member.beacons,
             network=edge,
             chain=member.chain,
             store=member.store,
@@ -793,6 +829,7 @@ async def running(
     light: int = 0,
     params: Params = SHORT,
     governors: int = 1,
+    rounds_by: RoundsBy = RoundsBy.SOURCE,
     prepare: Callable[[SimNetwork], None] = lambda _network: None,
 ) -> AsyncIterator[SimNetwork]:
     """Run a network of so many nodes for the time of the context.
@@ -802,11 +839,14 @@ async def running(
         full: How many full nodes.
         light: How many light nodes.
         governors: How many of the full nodes are governors; the first ones.
+        rounds_by: Who makes the rounds.
         params: The preset.
         prepare: Called before the first node starts.
     """
     async with trio.open_nursery() as nursery:
-        network = SimNetwork(seed=seed, params=params, nursery=nursery, governors=governors)
+        network = SimNetwork(
+            seed=seed, params=params, nursery=nursery, governors=governors, rounds_by=rounds_by
+        )
         for _ in range(full):
             network.add()
         for _ in range(light):

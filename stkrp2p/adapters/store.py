@@ -81,6 +81,7 @@ CREATE TABLE batch (
 ) STRICT;
 CREATE INDEX batch_of_auditor ON batch (epoch, auditor, id);
 CREATE TABLE round (number INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE mixed_round (number INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE registry (slot INTEGER PRIMARY KEY CHECK (slot = 0), value BLOB NOT NULL) STRICT;
 CREATE TABLE epoch (
     epoch INTEGER PRIMARY KEY, is_anchored INTEGER NOT NULL, value BLOB NOT NULL
@@ -518,15 +519,11 @@ class StoreReader:
 
     async def rounds(self, first: Round, last: Round) -> tuple[BeaconRound, ...]:
         """Return the rounds we have of `first` to `last`, in order."""
-        query = "SELECT number, value FROM round WHERE number BETWEEN ? AND ? ORDER BY number"
-        return await self._run(
-            lambda c: tuple(
-                [
-                    BeaconRound(Round(number), _opened(value, "round", number))
-                    for number, value in c.execute(query, (first, last))
-                ]
-            )
-        )
+        return await self._run(lambda c: _rounds(c, "round", first, last))
+
+    async def mixed_rounds(self, first: Round, last: Round) -> tuple[BeaconRound, ...]:
+        """Return what `rounds` does, of the second beacon."""
+        return await self._run(lambda c: _rounds(c, "mixed_round", first, last))
 
     async def registry(self) -> RegistrySnapshot | None:
         """Return the last snapshot put."""
@@ -599,6 +596,14 @@ def _own_vote(connection: sqlite3.Connection, epoch: int, voids: int, slot: int)
     query = "SELECT value FROM own_vote WHERE epoch = ? AND voids = ? AND slot = ?"
     row = connection.execute(query, (epoch, voids, slot)).fetchone()
     return None if row is None else _read(row[0], Header, "own_vote", epoch, voids, slot)
+
+
+def _rounds(
+    connection: sqlite3.Connection, table: str, first: Round, last: Round
+) -> tuple[BeaconRound, ...]:
+    query = f"SELECT number, value FROM {table} WHERE number BETWEEN ? AND ? ORDER BY number"  # noqa: S608  # ours
+    rows = connection.execute(query, (first, last))
+    return tuple([BeaconRound(Round(n), _opened(value, table, n)) for n, value in rows])
 
 
 def _registry(connection: sqlite3.Connection) -> RegistrySnapshot | None:
@@ -776,6 +781,11 @@ class SqliteStore(StoreReader):
         rows = [(r.number, _sealed(r.signature, "round", r.number)) for r in rounds]
         await self._write("INSERT OR REPLACE INTO round VALUES (?, ?)", rows)
 
+    async def put_mixed_rounds(self, rounds: Sequence[BeaconRound]) -> None:
+        """Keep verified rounds of the second beacon."""
+        rows = [(r.number, _sealed(r.signature, "mixed_round", r.number)) for r in rounds]
+        await self._write("INSERT OR REPLACE INTO mixed_round VALUES (?, ?)", rows)
+
     async def put_registry(self, snapshot: RegistrySnapshot) -> None:
         """Keep the registry; replaces the one before."""
         row = _RegistryRow(
@@ -823,10 +833,11 @@ class SqliteStore(StoreReader):
 
         await self._run(forget)
 
-    async def prune(self, before: Epoch, before_round: Round) -> None:
+    async def prune(self, before: Epoch, before_round: Round, before_mixed: Round) -> None:
         """Forget batches of epochs before `before`, observations and rounds before `before_round`.
 
-        Roots, tables, and all that we signed ourselves stay.
+        So are the second beacon's rounds before `before_mixed`. Roots, tables, and all that we
+        signed ourselves stay.
         """
         for statement, limit in (
             (
@@ -843,6 +854,11 @@ class SqliteStore(StoreReader):
                 "DELETE FROM round WHERE number IN"
                 " (SELECT number FROM round WHERE number < ? LIMIT ?)",
                 before_round,
+            ),
+            (
+                "DELETE FROM mixed_round WHERE number IN"
+                " (SELECT number FROM mixed_round WHERE number < ? LIMIT ?)",
+                before_mixed,
             ),
         ):
             while await self._delete_some(statement, limit) == PRUNE_ROWS_MAX:

@@ -18,7 +18,7 @@ from stkrp2p.core.anchor import (
     members_in,
 )
 from stkrp2p.core.batch import Batch, EpochView, check_batch
-from stkrp2p.core.beacon import BeaconRound, verified
+from stkrp2p.core.beacon import Beacon, BeaconRound, verified
 from stkrp2p.core.crypto import sha256
 from stkrp2p.core.merkle import Tree
 from stkrp2p.core.network import Genesis
@@ -28,7 +28,7 @@ from stkrp2p.core.types import Epoch, NodeId, ProtocolError, Round
 from stkrp2p.core.wire import encode
 from stkrp2p.ports import History, StoredEpoch
 from stkrp2p.services.ledger import MissingBatches, included_batches
-from stkrp2p.services.views import build_view
+from stkrp2p.services.views import build_view, mixed_round_of
 
 
 class NotReplayable(Exception):
@@ -132,15 +132,21 @@ def is_signed(genesis: Genesis, stored: StoredEpoch) -> bool:
 async def _view(genesis: Genesis, store: History, epoch: Epoch) -> EpochView:
     numbers = genesis.clock.rounds(epoch)
     held = await store.rounds(Round(numbers[0]), Round(numbers[-1]))
+    mixed = await mixed_round_of(genesis, store, epoch)
     try:
-        rounds = {r.number: _verified(genesis, r) for r in held}
+        rounds = {r.number: _verified(genesis.beacon, r) for r in held}
+        if genesis.mixed is not None and mixed is not None:
+            _verified(genesis.mixed, mixed)
     except ProtocolError as error:
         raise NotReplayable(epoch, f"a stored beacon round is false: {error}") from error
     registry = await store.registry()
     if registry is None:
         raise NoRegistry(epoch, "the registry was never read")
     roster = roster_of(genesis.network_id, epoch, registry.registrations)
-    view = build_view(genesis, roster, rounds, epoch)
+    if genesis.mixed is not None and mixed is None:
+        number = genesis.mixed_round(epoch)
+        raise NotReplayable(epoch, f"round {number} of the second beacon is not stored")
+    view = build_view(genesis, roster, rounds, epoch, mixed)
     if view is None:
         raise NotReplayable(
             epoch,
@@ -150,8 +156,8 @@ async def _view(genesis: Genesis, store: History, epoch: Epoch) -> EpochView:
     return view
 
 
-def _verified(genesis: Genesis, one: BeaconRound) -> BeaconRound:
-    return verified(genesis.beacon, one.number, one.signature)
+def _verified(beacon: Beacon, one: BeaconRound) -> BeaconRound:
+    return verified(beacon, one.number, one.signature)
 
 
 async def _included(store: History, view: EpochView, stored: StoredEpoch) -> dict[NodeId, Batch]:

@@ -32,7 +32,7 @@ from stkrp2p.core.anchor import (
     differences,
     members_in,
 )
-from stkrp2p.core.assignment import Assignment, seed_of
+from stkrp2p.core.assignment import Assignment
 from stkrp2p.core.batch import Batch, EpochView
 from stkrp2p.core.beacon import BeaconRound
 from stkrp2p.core.crypto import sha256
@@ -44,9 +44,10 @@ from stkrp2p.core.score import Score
 from stkrp2p.core.types import Digest, Epoch, NodeId, ProtocolError, Round
 from stkrp2p.core.wire import encode
 from stkrp2p.ports import AnchorRecord, NoSpace, RegistrySnapshot, Store, StoredEpoch
+from stkrp2p.services.held import HeldRounds
 from stkrp2p.services.offload import offload
 from stkrp2p.services.rosters import ROSTER_LAG_EPOCHS, Rosters
-from stkrp2p.services.views import Draws
+from stkrp2p.services.views import Draws, epoch_seed
 
 log = structlog.get_logger()
 
@@ -124,6 +125,8 @@ class Ledger:
         alarm: Set when our roots differ from the anchored ones; for people.
         store_fault: Why the disk takes nothing, empty while it does; for people.
         audited: The round being audited, `None` between two.
+        rounds: The rounds held of the beacon that epochs go by.
+        mixed: Those held of the second beacon, `None` without one.
         rosters: Who takes part in which epoch.
         is_chain_seen: Whether the chain told its anchors since we started.
         taken_back: Folded epochs whose anchors are not on chain (any more): to be sent again.
@@ -146,6 +149,8 @@ class Ledger:
         self.store_fault = ""
         self.audited: Round | None = None
         self.own_proof: tuple[bytes, ...] = ()
+        self.rounds = HeldRounds(genesis.beacon)
+        self.mixed = HeldRounds(genesis.mixed, is_mixed=True) if genesis.mixed else None
         self.rosters = Rosters(genesis)
         self.is_chain_seen = False
         self.taken_back: tuple[Epoch, ...] = ()
@@ -153,7 +158,6 @@ class Ledger:
         self._is_light = is_light
         self._retain_epochs = retain_epochs
         self._kept_epochs = min(EPOCHS_KEPT_MAX, max(2, retain_epochs))
-        self._rounds: dict[Round, BeaconRound] = {}
         self._draws: dict[Epoch, Draws] = {}
         self._assignments: dict[Epoch, Assignment] = {}
         self._evidence: dict[Epoch, Evidence] = {}
@@ -200,9 +204,10 @@ class Ledger:
         """Read what the store holds of an epoch, once; return its view if it is complete."""
         async with self._opening:
             if epoch not in self._opened:
-                rounds = self.clock.rounds(epoch)
-                for one in await self._store.rounds(Round(rounds[0]), Round(rounds[-1])):
-                    self._rounds[one.number] = one
+                for held in self.all_held():
+                    numbers = self.numbers(epoch, held)
+                    for one in await self._read_rounds(held, numbers):
+                        held.hold(one, is_stored=True)
                 for batch in await self._store.batches(epoch):
                     self.evidence(epoch).add(batch)
                 self._drop_foreign(epoch)
@@ -235,39 +240,85 @@ class Ledger:
 
     # ------------------------------------------------------------------ rounds
 
+    def all_held(self) -> tuple[HeldRounds, ...]:
+        """Return the rounds held of each of the network's beacons."""
+        return (self.rounds,) if self.mixed is None else (self.rounds, self.mixed)
+
+    def numbers(self, epoch: Epoch, held: HeldRounds | None = None) -> range:
+        """Return the numbers of an epoch's rounds: those that fall due in it, and its seed's.
+
+        Args:
+            epoch: Which one.
+            held: Of which beacon; the one that epochs go by if not given.
+        """
+        if held is None or not held.is_mixed:
+            return self.clock.rounds(epoch)
+        first = self.genesis.mixed_round(epoch)
+        return range(first, max(first, self.genesis.mixed_round(Epoch(epoch + 1)) - 1) + 1)
+
+    def epoch_of(self, number: Round, held: HeldRounds) -> Epoch:
+        """Return the epoch in which a round of a beacon falls due."""
+        due_ms = held.beacon.due_ms(number)
+        return self.clock.epoch_of(self.genesis.beacon.last_due(due_ms))
+
     def round(self, number: Round) -> BeaconRound | None:
         """Return a verified round held in memory."""
-        return self._rounds.get(number)
+        return self.rounds.get(number)
 
-    def missing_rounds(self, epoch: Epoch, up_to: Round) -> list[Round]:
+    def missing_rounds(
+        self, epoch: Epoch, up_to: Round, held: HeldRounds | None = None
+    ) -> list[Round]:
         """Return the epoch's rounds due by `up_to` that are not held."""
-        numbers = self.clock.rounds(epoch)
-        return [Round(r) for r in numbers if r <= up_to and r not in self._rounds]
+        numbers = (n for n in self.numbers(epoch, held) if n <= up_to)
+        return (held or self.rounds).missing(numbers)
+
+    def needed_rounds(self, epoch: Epoch, up_to: Round, held: HeldRounds) -> list[Round]:
+        """Return those of the epoch's missing rounds that its view needs: of the second beacon one."""
+        missing = self.missing_rounds(epoch, up_to, held)
+        if not held.is_mixed:
+            return missing
+        return [n for n in missing if n == self.genesis.mixed_round(epoch)]
 
     def hold_round(self, one: BeaconRound) -> None:
         """Use a verified round at once; `add_rounds` must follow."""
-        self._rounds[one.number] = one
+        self.rounds.hold(one)
 
-    async def add_rounds(self, rounds: Sequence[BeaconRound]) -> None:
+    async def add_rounds(
+        self, rounds: Sequence[BeaconRound], held: HeldRounds | None = None
+    ) -> None:
         """Keep verified rounds, and complete the epochs whose last ones they are."""
+        held = held or self.rounds
         for one in rounds:
-            self.hold_round(one)
-        epochs = sorted({self.clock.epoch_of(one.number) for one in rounds})
-        for epoch in epochs:
+            held.hold(one)
+        by_epoch: dict[Epoch, list[BeaconRound]] = {}
+        for one in held.take_unwritten(rounds):
+            by_epoch.setdefault(self.epoch_of(one.number, held), []).append(one)
+        for epoch, of_epoch in sorted(by_epoch.items()):
             with self._without_disk(epoch):
-                of_epoch = [r for r in rounds if self.clock.epoch_of(r.number) == epoch]
-                await self._store.put_rounds(of_epoch)
-        for epoch in epochs:
+                await self._write_rounds(held, of_epoch)
+        epochs = {self.epoch_of(one.number, held) for one in rounds}
+        # A seed's round of the second beacon may fall due after the epoch, if its period is long.
+        for epoch in sorted(epochs | self._draws.keys() if held.is_mixed else epochs):
             await self.complete(epoch)
 
-    async def rounds_from(self, first: Round, count: int) -> list[BeaconRound]:
+    async def rounds_from(
+        self, first: Round, count: int, held: HeldRounds | None = None
+    ) -> list[BeaconRound]:
         """Return up to `count` consecutive rounds from `first` on, from memory or the store."""
-        last = Round(first + count - 1)
-        numbers = [Round(r) for r in range(first, last + 1)]
-        held = {r: self._rounds[r] for r in numbers if r in self._rounds}
-        if len(held) < count:
-            held |= {r.number: r for r in await self._store.rounds(first, last)}
-        return [held[n] for n in itertools.takewhile(held.__contains__, numbers)]
+        held = held or self.rounds
+        numbers = range(first, first + count)
+        found = {Round(n): held.by_number[Round(n)] for n in numbers if n in held.by_number}
+        if len(found) < count:
+            found |= {r.number: r for r in await self._read_rounds(held, numbers)}
+        return [found[Round(n)] for n in itertools.takewhile(found.__contains__, numbers)]
+
+    async def _read_rounds(self, held: HeldRounds, numbers: range) -> tuple[BeaconRound, ...]:
+        read = self._store.mixed_rounds if held.is_mixed else self._store.rounds
+        return await read(Round(numbers[0]), Round(numbers[-1]))
+
+    async def _write_rounds(self, held: HeldRounds, rounds: Sequence[BeaconRound]) -> None:
+        write = self._store.put_mixed_rounds if held.is_mixed else self._store.put_rounds
+        await write(rounds)
 
     # ------------------------------------------------------------------ rosters
 
@@ -301,17 +352,20 @@ class Ledger:
     # ------------------------------------------------------------------ views
 
     def assignment(self, epoch: Epoch) -> Assignment | None:
-        """Return who audits whom, once the epoch's first round is known."""
+        """Return who audits whom, once the rounds that seed the epoch are known."""
         known = self._assignments.get(epoch)
-        if known is None and self.clock.first(epoch) in self._rounds:
+        if known is None and self.clock.first(epoch) in self.rounds.by_number:
             roster = self.roster(epoch)
-            known = Assignment(self._seed(epoch, roster), roster, self.params)
-            self._assignments[epoch] = known
+            seed = self._seed(epoch, roster)
+            if seed is not None:
+                known = self._assignments[epoch] = Assignment(seed, roster, self.params)
         return known
 
-    def _seed(self, epoch: Epoch, roster: Roster) -> Digest:
-        first = self._rounds[self.clock.first(epoch)]
-        return seed_of(self.network_id, epoch, first.randomness, roster.root)
+    def _seed(self, epoch: Epoch, roster: Roster) -> Digest | None:
+        """Return an epoch's seed; `None` while one of its two beacons stalls."""
+        first = self.rounds.get(self.clock.first(epoch))
+        mixed = None if self.mixed is None else self.mixed.get(self.genesis.mixed_round(epoch))
+        return epoch_seed(self.genesis, epoch, roster, first, mixed)
 
     def view(self, epoch: Epoch) -> EpochView | None:
         """Return the epoch's view, if it is complete and open."""
@@ -322,8 +376,8 @@ class Ledger:
         known = self.views.get(epoch)
         if known is not None or epoch < 0:
             return known
-        numbers = self.clock.rounds(epoch)
-        held = [self._rounds[Round(r)] for r in numbers if r in self._rounds]
+        numbers = self.numbers(epoch)
+        held = [r for r in map(self.rounds.get, map(Round, numbers)) if r is not None]
         if not held:
             return None
         roster = self.roster(epoch)
@@ -331,10 +385,9 @@ class Ledger:
         missing, members = draws.missing(held), len(roster)
         if missing:
             await offload(partial(draws.draw, missing, self.params), members=members)
-        assignment = self.assignment(epoch)
-        if len(held) < len(numbers) or assignment is None:
+        assignment, seed = self.assignment(epoch), self._seed(epoch, roster)
+        if len(held) < len(numbers) or assignment is None or seed is None:
             return None
-        seed = self._seed(epoch, roster)
         work = partial(draws.view, self.genesis, epoch, seed, assignment)
         return self._take_view(epoch, await offload(work, members=members))
 
@@ -514,8 +567,9 @@ class Ledger:
     async def _write_again(self, view: EpochView, included: Mapping[NodeId, Batch]) -> None:
         """Write what a full disk refused before: what is folded can be replayed."""
         if view.epoch in self._unwritten:
-            numbers = self.clock.rounds(view.epoch)
-            await self._store.put_rounds([self._rounds[Round(r)] for r in numbers])
+            for held in self.all_held():
+                of_epoch = map(held.get, map(Round, self.numbers(view.epoch, held)))
+                await self._write_rounds(held, [r for r in of_epoch if r is not None])
             await self._store.put_batches(view.epoch, list(included.values()))
             self._unwritten.discard(view.epoch)
 
@@ -600,8 +654,11 @@ class Ledger:
             for epoch in [e for e in one if e not in kept]:
                 del one[epoch]
         self._opened &= kept
-        for number in [r for r in self._rounds if self.clock.epoch_of(r) not in kept]:
-            del self._rounds[number]
+        seeding = {self.genesis.mixed_round(e) for e in kept}
+        self.rounds.forget(lambda r: self.clock.epoch_of(r) in kept)
+        if self.mixed is not None:
+            mixed = self.mixed
+            mixed.forget(lambda r: r in seeding or self.epoch_of(r, mixed) in kept)
         settled = self.last_folded - REORG_EPOCHS_MAX
         for headers in (self.anchored, self._folded):
             for epoch in [e for e in headers if e <= settled]:
@@ -617,6 +674,8 @@ class Ledger:
         if own <= self._pruned and batches <= self._pruned:
             return
         with self._without_disk():
-            before_round = self.clock.first(Epoch(max(0, own)))
-            await self._store.prune(Epoch(max(0, batches)), before_round)
+            first = Epoch(max(0, own))
+            await self._store.prune(
+                Epoch(max(0, batches)), self.clock.first(first), self.genesis.mixed_round(first)
+            )
             self._pruned = Epoch(max(own, batches))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -17,7 +18,7 @@ from stkrp2p.core.types import Epoch, Round
 from stkrp2p.ports import History
 from stkrp2p.services.ledger import Ledger
 from stkrp2p.services.offload import offload
-from stkrp2p.services.views import build_view
+from stkrp2p.services.views import build_view, mixed_round_of
 
 PAST_KEPT_MAX = 2
 """Closed epochs in memory."""
@@ -61,9 +62,9 @@ class PastEpochs:
             return None
         roster = await ledger.rosters.compute(epoch)
         rounds = {one.number: one for one in found}
-        view = await offload(
-            lambda: build_view(ledger.genesis, roster, rounds, epoch), members=len(roster)
-        )
+        mixed = await mixed_round_of(ledger.genesis, self._store, epoch)
+        work = partial(build_view, ledger.genesis, roster, rounds, epoch, mixed)
+        view = await offload(work, members=len(roster))
         batches = await self._store.batches(epoch)
         if view is None:
             return None

@@ -27,6 +27,7 @@ from stkrp2p.core.reconcile import (
     SYNC_PROTOCOL,
     AskAnchor,
     AskIds,
+    AskMixed,
     AskProof,
     AskReceipt,
     AskRecords,
@@ -131,10 +132,14 @@ class SyncServer:
 
     def _is_in_reach(self, question: Question) -> bool:
         """Tell whether there can be an answer yet: nothing is computed or read for what is not."""
-        last_due = self.ledger.genesis.beacon.last_due(self.clock.unix_ms())
+        now_ms = self.clock.unix_ms()
+        last_due = self.ledger.genesis.beacon.last_due(now_ms)
         match question:
             case AskRounds():
                 return question.first <= last_due + 1
+            case AskMixed():
+                mixed = self.ledger.genesis.mixed
+                return mixed is not None and question.first <= mixed.last_due(now_ms) + 1
             case AskRecords():
                 return True
             case _:
@@ -144,7 +149,7 @@ class SyncServer:
         match question:
             case Have() | Give() | AskIds() | Fetch():
                 return await self._answer_batches(question)
-            case AskRounds():
+            case AskRounds() | AskMixed():
                 return await self._rounds(question)
             case AskRecords():
                 return self.directory.records()
@@ -185,9 +190,10 @@ class SyncServer:
                 wanted = set(question.ids)
                 return FrameList(frames=_capped([b.frame for b in evidence if b.id in wanted]))
 
-    async def _rounds(self, question: AskRounds) -> RoundList:
+    async def _rounds(self, question: AskRounds | AskMixed) -> RoundList:
+        held = self.ledger.mixed if isinstance(question, AskMixed) else self.ledger.rounds
         count = min(question.count, ROUNDS_MAX, INTEGER_MAX - question.first)
-        rounds = await self.ledger.rounds_from(Round(question.first), count)
+        rounds = await self.ledger.rounds_from(Round(question.first), count, held)
         return RoundList(first=question.first, signatures=tuple(r.signature for r in rounds))
 
     async def _scores(self, question: AskScores) -> ScoreList | None:

@@ -15,24 +15,73 @@ from stkrp2p.core.network import Genesis
 from stkrp2p.core.params import Params
 from stkrp2p.core.roster import Roster
 from stkrp2p.core.types import Digest, Epoch, NodeId, Round
+from stkrp2p.ports import History
+
+
+def epoch_seed(
+    genesis: Genesis,
+    epoch: Epoch,
+    roster: Roster,
+    first: BeaconRound | None,
+    mixed: BeaconRound | None,
+) -> Digest | None:
+    """Return an epoch's seed, or `None` as long as a round that it needs is unknown.
+
+    Args:
+        genesis: The network's.
+        epoch: Which one.
+        roster: Its roster.
+        first: The epoch's first round.
+        mixed: The second beacon's round, `Genesis.mixed_round`; `None` without a second beacon.
+    """
+    if first is None or (genesis.mixed is not None and mixed is None):
+        return None
+    return seed_of(
+        genesis.network_id,
+        epoch,
+        first.randomness,
+        roster.root,
+        mixed=None if mixed is None else mixed.randomness,
+    )
 
 
 def build_view(
-    genesis: Genesis, roster: Roster, rounds: Mapping[Round, BeaconRound], epoch: Epoch
+    genesis: Genesis,
+    roster: Roster,
+    rounds: Mapping[Round, BeaconRound],
+    epoch: Epoch,
+    mixed: BeaconRound | None = None,
 ) -> EpochView | None:
-    """Return an epoch's view, or `None` as long as one of its rounds is unknown."""
+    """Return an epoch's view, or `None` as long as a round that it needs is unknown.
+
+    Args:
+        genesis: The network's.
+        roster: The epoch's.
+        rounds: Those of the epoch that are known.
+        epoch: Which one.
+        mixed: The second beacon's round that its seed needs, if there is a second beacon.
+    """
     numbers = [Round(r) for r in genesis.clock.rounds(epoch)]
-    if any(r not in rounds for r in numbers):
+    seed = epoch_seed(genesis, epoch, roster, rounds.get(numbers[0]), mixed)
+    if seed is None or any(r not in rounds for r in numbers):
         return None
     randomness = {r: rounds[r].randomness for r in numbers}
     return EpochView(
         network=genesis.network_id,
         epoch=epoch,
-        seed=seed_of(genesis.network_id, epoch, randomness[numbers[0]], roster.root),
+        seed=seed,
         roster=roster,
         params=genesis.params,
         drawn=drawn_rounds((m.node for m in roster.full), randomness, genesis.params),
     )
+
+
+async def mixed_round_of(genesis: Genesis, store: History, epoch: Epoch) -> BeaconRound | None:
+    """Return the stored round of the second beacon that an epoch's seed needs, if there is one."""
+    if genesis.mixed is None:
+        return None
+    number = genesis.mixed_round(epoch)
+    return next(iter(await store.mixed_rounds(number, number)), None)
 
 
 class Draws:

@@ -175,11 +175,15 @@ operations = st.one_of(
     st.tuples(
         st.just("put_rounds"), st.tuples(st.lists(st.builds(BeaconRound, rounds, signatures)))
     ),
+    st.tuples(
+        st.just("put_mixed_rounds"),
+        st.tuples(st.lists(st.builds(BeaconRound, rounds, signatures))),
+    ),
     st.tuples(st.just("put_registry"), st.tuples(snapshots)),
     st.tuples(st.just("put_epoch"), st.tuples(stored_epochs, st.lists(scores, max_size=3))),
     st.tuples(st.just("put_contested"), st.tuples(stored_epochs, st.lists(scores, max_size=3))),
     st.tuples(st.just("take_back"), st.tuples(epochs)),
-    st.tuples(st.just("prune"), st.tuples(epochs, rounds)),
+    st.tuples(st.just("prune"), st.tuples(epochs, rounds, rounds)),
     st.tuples(st.just("reopen"), st.just(())),
 )
 
@@ -193,6 +197,7 @@ class Model:
     seen: dict[tuple[Round, NodeId], Observation] = field(default_factory=dict)
     arrived: dict[Epoch, list[Batch]] = field(default_factory=dict)
     rounds: dict[Round, BeaconRound] = field(default_factory=dict)
+    mixed: dict[Round, BeaconRound] = field(default_factory=dict)
     snapshot: RegistrySnapshot | None = None
     epochs: dict[int, StoredEpoch] = field(default_factory=dict)
     tables: dict[int, tuple[Score, ...]] = field(default_factory=dict)
@@ -223,6 +228,9 @@ class Model:
     def put_rounds(self, new: list[BeaconRound]) -> None:
         self.rounds.update({r.number: r for r in new})
 
+    def put_mixed_rounds(self, new: list[BeaconRound]) -> None:
+        self.mixed.update({r.number: r for r in new})
+
     def put_registry(self, snapshot: RegistrySnapshot) -> None:
         self.snapshot = snapshot
 
@@ -238,10 +246,11 @@ class Model:
         self.epochs = {e: s for e, s in self.epochs.items() if e < first}
         self.tables = {e: s for e, s in self.tables.items() if e < first}
 
-    def prune(self, before: Epoch, before_round: Round) -> None:
+    def prune(self, before: Epoch, before_round: Round, before_mixed: Round) -> None:
         self.arrived = {e: b for e, b in self.arrived.items() if e >= before}
         self.seen = {k: o for k, o in self.seen.items() if k[0] >= before_round}
         self.rounds = {n: r for n, r in self.rounds.items() if n >= before_round}
+        self.mixed = {n: r for n, r in self.mixed.items() if n >= before_mixed}
 
     async def assert_equals(self, store: SqliteStore) -> None:
         for epoch in map(Epoch, range(4)):
@@ -258,6 +267,9 @@ class Model:
         assert await store.observations(Round(0), Round(99)) == in_order
         assert await store.rounds(Round(0), Round(99)) == tuple(
             self.rounds[n] for n in sorted(self.rounds)
+        )
+        assert await store.mixed_rounds(Round(0), Round(99)) == tuple(
+            self.mixed[n] for n in sorted(self.mixed)
         )
         assert await store.registry() == self.snapshot
         anchored = [e for e, stored in self.epochs.items() if stored.is_anchored]
@@ -328,7 +340,7 @@ async def test_pruning_takes_any_number_of_rows_in_small_steps(tmp_path: Path) -
     async with SqliteStore.open(tmp_path) as store:
         many = 2 * PRUNE_ROWS_MAX + 1
         await store.put_observations([seen(n) for n in range(many)])
-        await store.prune(Epoch(0), Round(many - 1))
+        await store.prune(Epoch(0), Round(many - 1), Round(0))
         assert await store.observations(Round(0), Round(many)) == (seen(many - 1),)
 
 

@@ -130,7 +130,7 @@ def test_a_round_that_the_target_does_not_have_yet_is_verified_before_it_is_beli
     async def story(network: SimNetwork) -> None:
         target, auditor, one, question = await a_turn(network)
         responder = target.running.responder
-        target.running.ledger._rounds.pop(one.number)
+        target.running.ledger.rounds.by_number.pop(one.number)
         forged = bls.sign(5, round_message(one.number), bls.ROUND_DST)
         responder._given.clear()
         wrong = msgspec.structs.replace(question, round_signature=forged)
@@ -206,7 +206,7 @@ def test_an_answer_with_rounds_stops_at_the_first_that_is_missing() -> None:
     async def story(network: SimNetwork) -> None:
         member = network.nodes[1]
         member.store.kept_rounds.pop(Round(3))
-        member.running.ledger._rounds.pop(Round(3), None)
+        member.running.ledger.rounds.by_number.pop(Round(3), None)
         ask = AskRounds(network=network.genesis.network_id, first=1, count=10_000)
         raw = await member.running.server.answer(network.nodes[2].id, encode(ask))
         assert len(decode(raw, RoundList).signatures) == 2

@@ -12,7 +12,7 @@ from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, Outcome
 from stkrp2p.core.wire import encode
 from stkrp2p.services.history import replay
-from testnet.sim import SHORT, SimNetwork, SimNode, run_seeded, running
+from testnet.sim import SHORT, RoundsBy, SimNetwork, SimNode, run_seeded, running
 
 ROUND_S = SHORT.period_ms / 1000
 EPOCH_S = SHORT.epoch_ms / 1000
@@ -26,6 +26,7 @@ def simulate(
     light: int = 0,
     params=SHORT,
     governors: int = 1,
+    rounds_by: RoundsBy = RoundsBy.SOURCE,
     prepare: Callable[[SimNetwork], None] = lambda _network: None,
 ) -> str:
     """Run a story in a network and return the trace of all that went over its wires."""
@@ -37,6 +38,7 @@ def simulate(
             light=light,
             params=params,
             governors=governors,
+            rounds_by=rounds_by,
             prepare=prepare,
         ) as network:
             await story(network)
