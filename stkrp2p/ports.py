@@ -505,8 +505,11 @@ class Board(Protocol):
 
     async def sitting(self) -> SittingCouncil: ...
 
-    async def support(self, governors: Sequence[Governor]) -> None:
-        """Ask for the next session, with these as receivers; a threshold of those who sit open it."""
+    async def support(self, session: int, governors: Sequence[Governor]) -> None:
+        """Ask for the next session, with these as receivers; a threshold of those who sit open it.
+
+        It supersedes the one under way. If it is open already with these receivers, that is as good.
+        """
 
     async def post_deal(self, session: int, deal_hash: bytes) -> None: ...
 

@@ -129,8 +129,9 @@ class SimBoard:
         """Who sits."""
         return self.records[self.sitting - 1].receivers if self.sitting else self.governors
 
-    def support(self, account: bytes, governors: Governors) -> None:
+    def support(self, account: bytes, session: int, governors: Governors) -> None:
         self._require(any(g.account == account for g in self.seated), "NotGovernor")
+        self._require(session == len(self.records) + 1, "NotNextSession")
         self._require(bool(self.sitting) or governors == self.seated, "NotSittingList")
         count = len(governors)
         self._require(count % 2 == 1 and count <= GOVERNORS_MAX, "BadGovernorCount")
@@ -289,8 +290,15 @@ class SimBoardPort:
             starts_ms=UnixMs(record.starts_s * 1000) if record else None,
         )
 
-    async def support(self, governors: Sequence[Governor]) -> None:
-        await self._post("support", lambda: self.board.support(self.own, tuple(governors)))
+    async def support(self, session: int, governors: Sequence[Governor]) -> None:
+        wanted = tuple(governors)
+
+        def post() -> None:
+            opened = self.board.records[session - 1 :][:1]
+            if not opened or opened[0].receivers != wanted:
+                self.board.support(self.own, session, wanted)
+
+        await self._post("support", post)
 
     async def post_deal(self, session: int, deal_hash: bytes) -> None:
         await self._post("post_deal", lambda: self.board.post_deal(self.own, session, deal_hash))

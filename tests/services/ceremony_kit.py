@@ -223,8 +223,9 @@ class Hall:
     async def support(self, *desks: Desk, receivers: Sequence[Desk] | None = None) -> None:
         """Let governors ask for a session, one after the other."""
         wanted = [d.governor for d in receivers] if receivers else self.board.seated
+        number = len(self.board.records) + 1
         for desk in desks:
-            await desk.port.support(wanted)
+            await desk.port.support(number, wanted)
 
     async def until(self, holds: Callable[[], object], *, within_s: float = 600) -> None:
         """Sleep until something holds."""
