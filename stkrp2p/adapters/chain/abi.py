@@ -84,6 +84,16 @@ class Interface:
         """
         return _decode(_types(self._entries["function", function]["outputs"]), data)[0]
 
+    def fields(self, function: str, data: bytes) -> dict[str, Any]:
+        """Read the struct that a function returned: its fields by their names.
+
+        Raises:
+            ValueError: `data` is no such struct.
+        """
+        [output] = self._entries["function", function]["outputs"]
+        names = (component["name"] for component in output["components"])
+        return dict(zip(names, self.answer(function, data), strict=True))
+
     def topic(self, event: str) -> bytes:
         """Return the first topic of an event's logs."""
         return self._digest("event", event)

@@ -72,6 +72,8 @@ class Call:
     """Address of a contract, 20 bytes; `None` deploys one."""
 
     data: bytes = field(repr=False)
+    gas_more: int = 0
+    """Gas to allow beyond the estimate: what it may cost after others have changed the contract."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -176,7 +178,7 @@ class Wallet:
         return unhex(str(self._account.address))
 
     async def gas(self, endpoint: Endpoint, call: Call) -> int:
-        """Return how much gas to allow a call, a quarter more than it would use now.
+        """Return how much gas to allow a call: a quarter more than it would use now, and `gas_more`.
 
         What waits in the pool counts as done.
 
@@ -191,7 +193,7 @@ class Wallet:
             used = await endpoint.ask("eth_estimateGas", question, "pending", parse=read_int)
         except Refused as error:
             raise _rejection(error) from None
-        return min(used + used // 4, GAS_MAX)
+        return min(used + used // 4 + call.gas_more, GAS_MAX)
 
     async def fees(self, endpoint: Endpoint, newest: Block) -> tuple[int, int]:
         """Return (most to offer for a unit of gas, tip in it), in wei.

@@ -65,6 +65,9 @@ MINED_S_MAX = 180
 MINED_POLL_S_MIN = 0.05
 MINED_POLL_S_MAX = 1.0
 
+DOUBTS_MAX = 3
+"""How often in a row a transaction may seem to be replaced before it is believed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
@@ -337,16 +340,7 @@ class Web3Chain:
         async def work(endpoint: Endpoint) -> Preview:
             to = await self._address_of(endpoint, contract)
             call = Call(to=to, data=data(function, *arguments))
-            gas = await wallet.gas(endpoint, call)
-            fee, _ = await wallet.fees(endpoint, await latest_block(endpoint))
-            return Preview(
-                what=f"{contract}.{function}",
-                call=call,
-                gas=gas,
-                fee_wei=fee,
-                cost_wei_max=gas * fee,
-                balance_wei=await wallet.balance(endpoint),
-            )
+            return await preview_of(endpoint, wallet, f"{contract}.{function}", call)
 
         return await self._endpoints.use(work)
 
@@ -431,6 +425,25 @@ def _abi(header: Header) -> tuple[object, ...]:
     )
 
 
+async def preview_of(endpoint: Endpoint, wallet: Wallet, what: str, call: Call) -> Preview:
+    """Return what a call may cost.
+
+    Raises:
+        Rejected: It would revert.
+        EndpointFailed: The endpoint did not tell.
+    """
+    gas = await wallet.gas(endpoint, call)
+    fee, _ = await wallet.fees(endpoint, await latest_block(endpoint))
+    return Preview(
+        what=what,
+        call=call,
+        gas=gas,
+        fee_wei=fee,
+        cost_wei_max=gas * fee,
+        balance_wei=await wallet.balance(endpoint),
+    )
+
+
 async def view(
     endpoint: Endpoint, to: bytes, contract: str, function: str, *arguments: object
 ) -> Any:  # noqa: ANN401  # one type a function
@@ -463,6 +476,7 @@ async def send_and_wait(endpoints: Endpoints, wallet: Wallet, call: Call) -> Rec
         with suppress(ChainUnavailable):  # what it is, the loop meets again
             await endpoints.use(lambda e: wallet.broadcast(e, sent))
     trouble: ChainUnavailable | None = None
+    doubts = 0
     poll_s = MINED_POLL_S_MIN
     with trio.move_on_after(MINED_S_MAX):
         while True:
@@ -475,7 +489,9 @@ async def send_and_wait(endpoints: Endpoints, wallet: Wallet, call: Call) -> Rec
                 fate, receipt = Fate.WAITING, None
             if fate is Fate.MINED and receipt is not None:
                 return receipt
-            if fate in {Fate.REVERTED, Fate.REPLACED}:
+            # A node may count a nonce before it has the receipt: replaced is what stays replaced.
+            doubts = doubts + 1 if fate is Fate.REPLACED else 0
+            if fate is Fate.REVERTED or doubts > DOUBTS_MAX:
                 raise Rejected("", f"{sent.hashes[-1]} was {fate}")
             await trio.sleep(poll_s)
             poll_s = min(2 * poll_s, MINED_POLL_S_MAX)
