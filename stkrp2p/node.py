@@ -8,8 +8,8 @@ store by then.
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -18,11 +18,13 @@ import structlog
 import trio
 
 from stkrp2p.adapters.chain import Web3Chain
+from stkrp2p.adapters.chain.board import Web3Board
 from stkrp2p.adapters.clock import SystemClock, SystemEntropy
 from stkrp2p.adapters.council_files import CouncilFiles
 from stkrp2p.adapters.drand import DrandBeacons
+from stkrp2p.adapters.drand_server import serve_rounds
 from stkrp2p.adapters.keys import load_account_key, load_node_key
-from stkrp2p.adapters.libp2p import open_network
+from stkrp2p.adapters.libp2p import ListenError, open_network
 from stkrp2p.adapters.store import SqliteStore
 from stkrp2p.adapters.workloads import DEFAULT_RPC_URL, WorkloadExaminer, open_workload
 from stkrp2p.api.control import serve_control
@@ -50,6 +52,7 @@ from stkrp2p.ports import (
 from stkrp2p.services.auditor import Auditor, run_auditor
 from stkrp2p.services.beacon import (
     HEARD_MAX,
+    LedgerRounds,
     RoundMaker,
     RoundTopic,
     Told,
@@ -88,6 +91,9 @@ log = structlog.get_logger()
 
 LOOKS_AN_EPOCH = 4
 """Looks at the council's bulletin board in an epoch's time, or one a block if that is fewer."""
+
+BEACON_NAME = "council"
+"""What drand's API calls the beacon we serve."""
 
 ARRIVALS_MAX = 2
 """Rounds waiting to be audited; an older one is worthless."""
@@ -404,14 +410,22 @@ def load_identity(config: NodeConfig) -> Identity:
     )
 
 
-def _open_chain(config: NodeConfig, network: NetworkFile) -> Web3Chain:
-    account = None
-    if config.account_key is not None:
-        key = load_account_key(config.account_key, password_path=config.account_password)
-        account = key.secret.reveal()
+def _open_chain(config: NodeConfig, network: NetworkFile, account: bytes | None) -> Web3Chain:
     return Web3Chain(
         network.genesis, config.rpc, account_key=account, deploy_block=network.deploy_block
     )
+
+
+def _account_key(config: NodeConfig) -> bytes | None:
+    """Return the secret of the account that sends transactions, `None` if there is none.
+
+    Raises:
+        KeyFileError: Its file, or that of its password, cannot be used.
+    """
+    if config.account_key is None:
+        return None
+    key = load_account_key(config.account_key, password_path=config.account_password)
+    return key.secret.reveal()
 
 
 def _chain_views(config: NodeConfig, network: NetworkFile) -> dict[int, str]:
@@ -438,7 +452,8 @@ async def open_ports(
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(SqliteStore.open(config.data_dir))
         client = await stack.enter_async_context(httpx.AsyncClient())
-        chain = stack.enter_context(closing(_open_chain(config, network)))
+        account = _account_key(config)
+        chain = stack.enter_context(closing(_open_chain(config, network, account)))
         host = urlsplit(config.workload_url).hostname or LOCAL_HOST
         rpc_url = config.workload_url or DEFAULT_RPC_URL
         workload = await stack.enter_async_context(
@@ -464,8 +479,24 @@ async def open_ports(
             store=store,
             workload=workload,
             examiner=examiner,
+            board=stack.enter_context(_open_board(config, network.genesis, account)),
             safe=_open_safe(config, network.genesis, identity.node),
         )
+
+
+@contextmanager
+def _open_board(
+    config: NodeConfig, genesis: Genesis, account: bytes | None
+) -> Iterator[Web3Board | None]:
+    """Open the council's bulletin board, if there is one, for who has an account to post with."""
+    if account is None or not config.rpc or not any(genesis.council):
+        yield None
+        return
+    board = Web3Board(
+        config.rpc, chain_id=genesis.chain_id, contract=genesis.council, account_key=account
+    )
+    with closing(board):
+        yield board
 
 
 def _open_safe(config: NodeConfig, genesis: Genesis, node: NodeId) -> CouncilFiles | None:
@@ -502,8 +533,36 @@ async def run_node(config: NodeConfig) -> None:
             async with trio.open_nursery() as nursery:
                 await nursery.start(serve_control, config.control_socket, commands)
                 await nursery.start(node.run)
+                if config.beacon_listen:
+                    await nursery.start(_serve_rounds, node, config.beacon_listen)
                 log.info("node runs", node=identity.node.hex(), addresses=ports.network.addresses)
                 async for _ in signals:
                     log.info("node stops")
                     nursery.cancel_scope.cancel()
                     break
+
+
+async def _serve_rounds(
+    node: Node, listen: str, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Serve the rounds we hold in drand's HTTP API: the council's own beacon if there are two.
+
+    Raises:
+        ListenError: The address is taken or not ours, or the API cannot tell of the beacon.
+    """
+    ledger, clock = node.ledger, node.ports.clock
+    held = ledger.mixed or ledger.rounds
+    book = LedgerRounds(ledger, held, clock)
+    host, _, port = listen.rpartition(":")
+    try:
+        await serve_rounds(
+            book,
+            held.beacon,
+            BEACON_NAME,
+            host.strip("[]"),
+            int(port),
+            clock,
+            task_status=task_status,
+        )
+    except (OSError, ValueError) as error:
+        raise ListenError(f"cannot serve rounds on {listen}: {error}") from error

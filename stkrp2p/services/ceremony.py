@@ -126,6 +126,11 @@ class Ceremonies:
     """Time from look to look while no session runs."""
 
     state: CeremonyState = field(default_factory=CeremonyState)
+    """As of the last look that is over."""
+
+    _seen: CeremonyState = field(default_factory=CeremonyState)
+    """Of the look under way."""
+
     _part: _Part | None = None
     _forgotten: int = 0
     """The session before which nothing secret is left."""
@@ -152,28 +157,28 @@ class Ceremonies:
 
     async def look(self) -> int:
         """Look at the board and do what there is to do; return the time to the next look, ms."""
-        before, self.state = self.state, CeremonyState()
+        seen = self._seen = CeremonyState()
         try:
-            self.state.sitting = await self.board.sitting()
-            self.state.session = await self.board.session()
-            await self._keep_seats(self.state.sitting)
-            if self.state.session is not None:
-                await self._take_part(self.state.session, self.state.sitting)
+            seen.sitting = await self.board.sitting()
+            seen.session = await self.board.session()
+            await self._keep_seats(seen.sitting)
+            if seen.session is not None:
+                await self._take_part(seen.session, seen.sitting)
         except (ChainUnavailable, SafeError) as error:
-            self.state.trouble = str(error)
-        self._tell_news(before)
+            seen.trouble = str(error)
+        self._tell_news(self.state, seen)
+        self.state = seen
         return self._wait_ms()
 
-    def _tell_news(self, before: CeremonyState) -> None:
-        state, was = self.state, before.session
-        state.sitting, state.session = state.sitting or before.sitting, state.session or was
-        session = state.session
-        if session is not None and _stage(session) != _stage(was):
+    def _tell_news(self, before: CeremonyState, seen: CeremonyState) -> None:
+        seen.sitting = seen.sitting or before.sitting
+        seen.session = session = seen.session or before.session
+        if session is not None and _stage(session) != _stage(before.session):
             log.info("council session", session=session.number, phase=str(session.phase))
-        if state.trouble and state.trouble != before.trouble:
-            log.warning("council session waits", trouble=state.trouble)
-        if state.outcome and state.outcome != before.outcome:
-            log.warning("council session failed", reason=state.outcome)
+        if seen.trouble and seen.trouble != before.trouble:
+            log.warning("council session waits", trouble=seen.trouble)
+        if seen.outcome and seen.outcome != before.outcome:
+            log.warning("council session failed", reason=seen.outcome)
 
     def _wait_ms(self) -> int:
         session = self.state.session
@@ -216,7 +221,7 @@ class Ceremonies:
             return None
         old = await self._old_group(session, sitting) if session.is_reshare else None
         if session.is_reshare and old is None:
-            self.state.trouble = f"nobody gives us the group that session {session.number} reshares"
+            self._seen.trouble = f"nobody gives us the group that session {session.number} reshares"
             return None
         ceremony = Ceremony(
             chain_id=self.chain_id,
@@ -242,7 +247,7 @@ class Ceremonies:
             if governor.node == self.node and governor.account == account:
                 return index
             if governor.node == self.node:
-                self.state.trouble = (
+                self._seen.trouble = (
                     f"the board wants account 0x{governor.account.hex()} to post for this node,"
                     f" ours is 0x{account.hex()}"
                 )
@@ -302,7 +307,7 @@ class Ceremonies:
             seat = self.seats.of(old.session)
             share = seat.share if seat is not None and seat.group == old else None
             if share is None:
-                self.state.trouble = f"we hold no share of session {old.session} to hand on"
+                self._seen.trouble = f"we hold no share of session {old.session} to hand on"
                 return None
         seed = await self.safe.seed(part.ceremony.session)
         return Dealer(ceremony=part.ceremony, index=part.dealer, seed=seed, old=share)
@@ -329,7 +334,7 @@ class Ceremonies:
         if dealer is None:
             return
         if hash_of_deal(encode(deal_of(dealer))) != posts.deals[dealer.index]:
-            self.state.trouble = "our deal on the board is not of the seed that we keep"
+            self._seen.trouble = "our deal on the board is not of the seed that we keep"
             return
         for receiver in to_answer:
             shares = justification_of(dealer, receiver)
@@ -357,14 +362,14 @@ class Ceremonies:
         posts = posts_of(session)
         missing = part.deals.missing(posts.deals)
         if missing and self.clock.unix_ms() < part.give_up_ms:
-            self.state.trouble = f"deals are missing, of dealers {_listed(missing)}"
+            self._seen.trouble = f"deals are missing, of dealers {_listed(missing)}"
             return
         receiver, bodies = self._receiver(part), dict(part.deals.bodies)
         complaints = await offload(
             lambda: dkg.complaints_of(receiver, posts, bodies), members=part.work
         )
         if complaints is None:
-            self.state.trouble = (
+            self._seen.trouble = (
                 f"we seem cut off: most deals are bad, or missing: {_listed(missing)}"
             )
             return
@@ -393,12 +398,12 @@ class Ceremonies:
         try:
             concluded = await offload(work, members=part.work)
         except dkg.DkgFailed as failure:
-            self.state.outcome = failure.reason
+            self._seen.outcome = failure.reason
             return None
         except ValueError:
             if not missing:
                 raise
-            self.state.trouble = f"deals are missing, of dealers {_listed(missing)}"
+            self._seen.trouble = f"deals are missing, of dealers {_listed(missing)}"
             return None
         await self.safe.put_group(concluded.group, concluded.share)
         part.concluded = concluded
@@ -411,14 +416,14 @@ class Ceremonies:
         if session.confirmations[part.receiver] is not None:
             return
         if concluded.share is None:
-            self.state.trouble = "a deal that counts has a wrong share for us"
+            self._seen.trouble = "a deal that counts has a wrong share for us"
             return
         await self.board.confirm(session.number, concluded.group.hash())
 
     async def _find_reason(self, part: _Part, session: BoardSession) -> None:
         await self._gather(part, session)
         await self._conclude(part, session)
-        self.state.outcome = self.state.outcome or "too-few-confirmations"
+        self._seen.outcome = self._seen.outcome or "too-few-confirmations"
 
     # --------------------------------------------------------------------------- seats
 
@@ -431,7 +436,7 @@ class Ceremonies:
         if concluded is None:
             return
         if concluded.group.hash() != session.group_hash:
-            self.state.trouble = "the board's deals make another group than was confirmed"
+            self._seen.trouble = "the board's deals make another group than was confirmed"
             return
         await self._sit(concluded.group, concluded.share, session.starts_ms)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
+import structlog
 import trio
 from nacl.public import SealedBox
 from nacl.signing import VerifyKey
@@ -14,10 +18,11 @@ from nacl.signing import VerifyKey
 from stkrp2p.core import threshold
 from stkrp2p.core.council import COUNCIL_PROTOCOL, AskDeal
 from stkrp2p.core.crypto import Secret
-from stkrp2p.core.deal import Ceremony, Deal, Dealer, deal_of, justification_of
+from stkrp2p.core.deal import Ceremony, Deal, Dealer, _polynomials, deal_of, justification_of
 from stkrp2p.core.group import Group, Purpose, combine, is_partial, partial_sign
 from stkrp2p.core.wire import ANSWER_BYTES_MAX, encode
 from stkrp2p.ports import Phase, SafeError, Unreachable
+from stkrp2p.services.council_report import council_report
 from tests.services.ceremony_kit import MESSAGE, PHASE_S, Desk, Hall, play
 
 Tamper = Callable[[Dealer, Deal], Deal | bytes | None]
@@ -777,3 +782,60 @@ def test_no_deal_is_given_before_the_dealing_is_over_and_none_to_strangers(tmp_p
             await ask(stranger)
 
     play(tmp_path, story)
+
+
+def spellings(secret: Secret) -> set[str]:
+    """Return how a secret could show: hex of either case and decimal, or as a list of bytes."""
+    raw = secret.reveal()
+    number = int.from_bytes(raw, "big")
+    shown = {raw.hex(), f"{number:x}", str(number), str(list(raw))[1:-1], repr(raw)[2:-1]}
+    return {text.lower() for text in shown}
+
+
+def scalars_of(dealer: Dealer) -> list[Secret]:
+    return [threshold.secret_of_scalar(c) for row in _polynomials(dealer) for c in row]
+
+
+def test_no_secret_is_ever_written_logged_or_shown(tmp_path: Path) -> None:
+    told = io.StringIO()
+
+    async def story(hall: Hall) -> None:
+        structlog.configure(
+            processors=[
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(sort_keys=True),
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+            logger_factory=structlog.PrintLoggerFactory(told),
+        )
+        cheat, *honest = hall.desks
+        cheat.corrupt = {"tamper": without_shares_for(1, 2), "is_silent_when_accused": True}
+        hall.wire.loss_ppm = 100_000
+        await ceremony(hall)
+        await hall.until_seated(honest)
+        await hall.support(*honest[:3])
+        for desk in honest:
+            desk.port.fault = lambda call: "down" if call == "confirm" else ""
+        await hall.until(lambda: hall.record.number == 2)
+        secrets = [Secret(d.secret) for d in hall.desks]
+        while hall.phase is not Phase.FAILED:
+            for desk in hall.desks:
+                told.write(repr(desk) + repr(desk.ceremonies) + repr(list(desk.seats)))
+                report = council_report(desk.ceremonies.state, desk.seats, desk.node, hall.now_ms)
+                told.write(json.dumps(report))
+            await trio.sleep(5)
+        for desk in hall.desks:
+            part = desk.ceremonies._part
+            assert part is not None
+            dealer = await desk.ceremonies._own_dealer(part)
+            assert dealer is not None
+            secrets += [dealer.seed, *scalars_of(dealer)]
+            secrets += [s for seat in desk.seats if seat.share for s in seat.share.secrets]
+            told.write("".join(f.decode("latin-1") for f in desk.files().values()))
+        shown = told.getvalue().lower()
+        assert "council session" in shown
+        assert len(secrets) > 5 * 8
+        for secret in secrets:
+            assert not [text for text in spellings(secret) if text in shown]
+
+    play(tmp_path, story, governors=5)
