@@ -365,7 +365,8 @@ def challenge_of(
     if header.is_void:
         return challenge
     if member.kind is Kind.LIGHT:
-        return replace(challenge, light=_member_shown(roster, member, header.roster_root))
+        [light] = around(roster, node, header.roster_root)
+        return replace(challenge, light=light)
     shown = _shown(evidence.values(), evidence[node], header.evidence_root, "other-evidence")
     return replace(challenge, evidence=shown, matrix=matrix)
 
@@ -389,19 +390,19 @@ def around(roster: Roster, node: NodeId, root: bytes) -> tuple[Shown, ...]:
     Raises:
         ProtocolError: `other-roster`: it is not the one under this root.
     """
+    if roster.root != root:
+        raise ProtocolError("other-roster")
     member = roster.get(node)
     if member is not None:
-        return (_member_shown(roster, member, root),)
+        return (_member_shown(roster, member),)
     near: list[Member] = []
     for group in (roster.full, roster.light):
         place = bisect(group, node, key=lambda m: m.node)
         near += group[max(0, place - 1) : place + 1]
-    return tuple(_member_shown(roster, m, root) for m in near)
+    return tuple(_member_shown(roster, m) for m in near)
 
 
-def _member_shown(roster: Roster, member: Member, root: bytes) -> Shown:
-    if roster.root != root:
-        raise ProtocolError("other-roster")
+def _member_shown(roster: Roster, member: Member) -> Shown:
     leaf = roster.leaf(member)
     return Shown(leaf, roster.tree.proof(leaf))
 
