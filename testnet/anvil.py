@@ -24,6 +24,9 @@ from pathlib import Path
 HARDFORK = "prague"
 """The first with EIP-2537; what the contracts are compiled for."""
 
+CHAIN_ID = 31_337
+"""What anvil calls its chain."""
+
 START_S_MAX = 20
 """How long anvil may take to listen; it needs 0.1 s on an idle machine."""
 

@@ -24,15 +24,24 @@ import trio
 from stkrp2p.adapters import libraries
 from stkrp2p.adapters.chain import Web3Chain
 from stkrp2p.adapters.clock import SystemClock
-from stkrp2p.adapters.deploy import ANKR, Deployed, Plan as DeployPlan, deploy
+from stkrp2p.adapters.deploy import (
+    ANKR,
+    Deployed,
+    Plan as DeployPlan,
+    Policy,
+    deploy,
+    deploy_council,
+)
 from stkrp2p.adapters.keys import create_account_key, create_bls_key, create_node_key
+from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.config import dump_config, dump_network
 from stkrp2p.core.beacon import Beacon
+from stkrp2p.core.group import Group, Purpose
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.params import MINIMAL
 from stkrp2p.core.roster import Profile, sign_claim
 from stkrp2p.core.types import Epoch, Kind, NodeId, Round, UnixMs
-from stkrp2p.core.wire import encode
+from stkrp2p.core.wire import decode, encode
 from testnet import anvil, manifest
 from testnet.manifest import Manifest, NodeEntry
 from testnet.plan import NODES_MAX, Plan, Role
@@ -41,12 +50,23 @@ ETHER = 10**18
 FUNDS_WEI = 100 * ETHER
 STAKE_FULL = 100_000 * ANKR
 STAKE_LIGHT = 10_000 * ANKR
+BOND = 50_000 * ANKR
+"""What each governor answers with for what the council signs."""
+
+CHALLENGE_S = 120
+"""How long an anchor may be challenged: ten epochs."""
 
 BLOCK_S = 1
 """Seconds from block to block once everybody is registered; before, each transaction has its own."""
 
 FLAKY_S = 5.0
 """How long a flaky node is frozen, and then thawed."""
+
+PHASE_S = 6
+"""Longest phase of the governors' key generation; when nobody fails, none takes that long."""
+
+DKG_S_MAX = 60.0
+"""Time the whole of it may take."""
 
 STOP_S_MAX = 6.0
 """Time nodes have to end by themselves before they are killed."""
@@ -88,6 +108,9 @@ class Member:
     """Address of the account, 20 bytes."""
 
     service_port: int = 0
+    beacon_listen: str = ""
+    """Where a governor serves the council's rounds in drand's API."""
+
     namespace: str = ""
     """Network namespace it lives in, empty for ours."""
 
@@ -255,36 +278,59 @@ def _members(plan: Plan, site: Site, folder: Path, chain_id: int) -> list[Member
                 account=account.secret.reveal(),
                 operator=account.address,
                 service_port=service_port,
+                beacon_listen=f"{host}:{free_port(probed)}",
                 namespace=site.namespace(i),
             )
         )
     return members
 
 
-def _write_config(member: Member, *, network: Path, rpc: str, beacon: str, council: Path) -> None:
+def _write_config(member: Member, **settings: object) -> None:
+    """Write a node's configuration file; before there is a network, without one."""
     entry = member.entry
     values: dict[str, object] = {
         "data_dir": entry.data_dir,
-        "network": str(network),
         "mode": "light" if entry.role is Role.LIGHT else "full",
         "listen": [entry.address],
-        "rpc": [rpc],
-        "beacons": [beacon],
         "workload": entry.workload,
         "account_key": str(Path(entry.data_dir) / "account.key"),
         "log_format": "json",
+        **settings,
     }
-    if member.service_port:
-        values["workload_url"] = f"http://{member.host}:{member.service_port}/health"
-    elif entry.workload != "none":
-        values["workload_url"] = rpc
-    if entry.role is Role.COUNCIL:
-        values["council_key"] = str(council)
     Path(entry.config).write_text(dump_config(values))
 
 
+def _workload_url(member: Member, rpc: str) -> dict[str, object]:
+    if member.service_port:
+        return {"workload_url": f"http://{member.host}:{member.service_port}/health"}
+    return {} if member.entry.workload == "none" else {"workload_url": rpc}
+
+
+def _beacon_from(public_key: bytes, start_s: int) -> Beacon:
+    return Beacon(
+        public_key=public_key, genesis_ms=UnixMs(start_s * 1000), period_ms=MINIMAL.period_ms
+    )
+
+
+def _peer_id(member: Member) -> str:
+    return peer_id_text(NodeId(bytes.fromhex(member.entry.node)))
+
+
+def _group_of(member: Member) -> Group | None:
+    """Return the group that a governor's ceremony left on its disk."""
+    found = sorted(Path(member.entry.data_dir).glob("council/*/group"))
+    return decode(found[-1].read_bytes(), Group) if found else None
+
+
+async def _bond(chain: Web3Chain) -> None:
+    """Mint, approve and bond what a governor answers with."""
+    await chain.send(await chain.mint(BOND))
+    await chain.send(await chain.approve(BOND, "ReputationAnchor"))
+    await chain.send(await chain.bond(BOND))
+
+
 async def _register(member: Member, deployed: Deployed, rpc: str) -> None:
-    """Mint, approve and register: what an operator does, with a test token."""
+    """Mint, approve and register: what an operator does, with a test token; a governor bonds too."""
     stake = STAKE_LIGHT if member.kind is Kind.LIGHT else STAKE_FULL
     with closing(
         Web3Chain(deployed.genesis, [rpc], account_key=member.account, deploy_block=deployed.block)
@@ -304,6 +350,8 @@ async def _stake(member: Member, genesis: Genesis, chain: Web3Chain, stake: int)
         node=node, kind=member.kind, stake=stake, claim=claim, profile=encode(profile)
     )
     await chain.send(preview)
+    if member.entry.role is Role.COUNCIL:
+        await _bond(chain)
 
 
 async def _until_serving(url: str, *, log: Path, time_s: float = 15.0) -> None:
@@ -383,20 +431,17 @@ class _Build:
         """Deploy, register, and start everybody."""
         await self._warm_up()
         self.say(f"chain      anvil at {self.rpc}")
-        beacon_path, council_path = self.folder / "beacon.key", self.folder / "council.key"
-        beacon = self._beacon(create_bls_key(beacon_path).public_key)
-        beacon_url = self._start_beacon(beacon, beacon_path)
-        deployed = await self._deploy(beacon, create_bls_key(council_path).public_key)
-        await _until_serving(f"{beacon_url}/info", log=self.folder / "beacon.log")
-        self.say(f"beacon     solo (one key, local only), drand API at {beacon_url}")
-        self.members += _members(self.plan, self.site, self.folder, deployed.genesis.chain_id)
+        self.members += _members(self.plan, self.site, self.folder, anvil.CHAIN_ID)
+        deployer = create_account_key(self.folder / "deployer.key")
+        await _fund(self.rpc, [deployer.address, *(m.operator for m in self.members)])
+        council, group = await self._generate_keys(deployer.secret.reveal())
+        beacon, beacon_url = await self._beacon(group)
+        deployed = await self._deploy(deployer.secret.reveal(), beacon, council, group)
         network = self.folder / "network.toml"
         text = dump_network(deployed.genesis, (), deploy_block=deployed.block)
         await trio.Path(network).write_text(text)
         for member in self.members:
-            _write_config(
-                member, network=network, rpc=self.rpc, beacon=beacon_url, council=council_path
-            )
+            self._configure(member, network, beacon_url)
             self._start_service(member)
         cluster = self._assemble(deployed, network, beacon_url)
         await _register_all(cluster, deployed)
@@ -414,25 +459,74 @@ class _Build:
             nursery.start_soon(trio.to_thread.run_sync, self.spawner.await_ready)
             nursery.start_soon(libraries.load_in_thread)
 
-    def _beacon(self, public_key: bytes) -> Beacon:
-        start_s = SystemClock().unix_ms() // 1000 + 1 + self.plan.start_lead_s
-        return Beacon(
-            public_key=public_key,
-            genesis_ms=UnixMs(start_s * 1000),
-            period_ms=MINIMAL.period_ms,
-        )
+    @property
+    def _governors(self) -> list[Member]:
+        return [m for m in self.members if m.entry.role is Role.COUNCIL]
 
-    async def _deploy(self, beacon: Beacon, council_key: bytes) -> Deployed:
-        deployer = create_account_key(self.folder / "deployer.key")
-        await _fund(self.rpc, [deployer.address])
+    async def _generate_keys(self, deployer: bytes) -> tuple[bytes, Group]:
+        """Let the governors make their keys; return their bulletin board's address, and the group."""
+        seats = [(m.operator, NodeId(bytes.fromhex(m.entry.node))) for m in self._governors]
+        board, _ = await deploy_council(self.rpc, deployer, seats, phase_s=PHASE_S)
+        peers = [f"{m.entry.address}/p2p/{_peer_id(m)}" for m in self._governors]
+        pids = []
+        for member in self._governors:
+            _write_config(member, rpc=[self.rpc], peers=peers)
+            command = ["council", "dkg", "--config", member.entry.config]
+            command += ["--board", f"0x{board.hex()}"]
+            log = Path(member.entry.data_dir) / "dkg.log"
+            pids.append(self.spawner.spawn(command, log, namespace=member.namespace))
+        await self._until_ended(pids)
+        groups = {group for m in self._governors if (group := _group_of(m)) is not None}
+        if len(groups) != 1:
+            raise ClusterFailed(f"the governors made {len(groups)} keys; see node*/dkg.log")
+        group = groups.pop()
+        count = len(self._governors)
+        self.say(f"council    {group.threshold} of {count} governors sign; they made the keys")
+        self.say(f"           themselves, on board 0x{board.hex()}")
+        return board, group
+
+    async def _until_ended(self, pids: Sequence[int]) -> None:
+        with trio.move_on_after(DKG_S_MAX):
+            while any(map(manifest.is_alive, pids)):  # noqa: ASYNC110 - not children of ours
+                await trio.sleep(STOP_POLL_S)
+        stop([pid for pid in pids if manifest.is_alive(pid)])
+
+    async def _beacon(self, group: Group) -> tuple[Beacon, str]:
+        """Return the beacon, its round 1 due in a while, and where it serves drand's API."""
+        start_s = SystemClock().unix_ms() // 1000 + 1 + self.plan.start_lead_s
+        if self.plan.is_solo_beacon:
+            key = self.folder / "beacon.key"
+            beacon = _beacon_from(create_bls_key(key).public_key, start_s)
+            url = self._start_beacon(beacon, key)
+            await _until_serving(f"{url}/info", log=self.folder / "beacon.log")
+            self.say(f"beacon     solo (one key, local only), drand API at {url}")
+            return beacon, url
+        first = self._governors[0]
+        url = f"http://{first.beacon_listen}"
+        self.say(f"beacon     the council's, drand API at {url} and its governors'")
+        return _beacon_from(group.public_key(Purpose.BEACON), start_s), url
+
+    def _configure(self, member: Member, network: Path, beacon_url: str) -> None:
+        settings: dict[str, object] = {"network": str(network), "rpc": [self.rpc]}
+        if self.plan.is_solo_beacon:
+            settings["beacons"] = [beacon_url]
+        elif member.entry.role is Role.COUNCIL:
+            settings["beacon_listen"] = member.beacon_listen
+        _write_config(member, **settings, **_workload_url(member, self.rpc))
+
+    async def _deploy(
+        self, deployer: bytes, beacon: Beacon, council: bytes, group: Group
+    ) -> Deployed:
         plan = DeployPlan(
             name=f"local-{self.folder.name}",
             params=MINIMAL,
             beacon=beacon,
             first_round=Round(1),
-            council_key=council_key,
+            council=council,
+            council_key=group.public_key(Purpose.ANCHOR),
+            policy=Policy(bond_min=BOND, challenge_s=CHALLENGE_S),
         )
-        deployed = await deploy(self.rpc, deployer.secret.reveal(), plan)
+        deployed = await deploy(self.rpc, deployer, plan)
         self.say(f"contracts  registry 0x{deployed.genesis.registry.hex()}")
         self.say(f"           anchor   0x{deployed.genesis.anchor.hex()}")
         return deployed
@@ -482,7 +576,6 @@ async def _register_all(cluster: Cluster, deployed: Deployed) -> None:
         ClusterFailed: The machine was too slow for that.
     """
     rpc = cluster.manifest.rpc
-    await _fund(rpc, [m.operator for m in cluster.members])
     async with trio.open_nursery() as nursery:
         for member in cluster.members:
             nursery.start_soon(_register, member, deployed, rpc)

@@ -28,6 +28,7 @@ _HELP = {
     "announce": "Multiaddr at which others reach us; may be repeated.",
     "rpc": "Ethereum JSON-RPC endpoint; may be repeated.",
     "beacons": "drand HTTP endpoint; may be repeated.",
+    "beacon_listen": "Where to serve our rounds in drand's HTTP API.",
     "workload": "How others audit what we run, such as ethereum:1.",
     "workload_url": "Where our own node behind the sidecar answers.",
     "peers": "First peer, a multiaddr with /p2p/<PeerID>; may be repeated.",

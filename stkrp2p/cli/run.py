@@ -30,13 +30,6 @@ def command(*, loaded: Loaded) -> None:
     from stkrp2p.node import run_node  # noqa: PLC0415
     from stkrp2p.ports import SafeError  # noqa: PLC0415
 
-    if not loaded.config.beacons:
-        raise Failure(
-            "the node has no beacon to listen to",
-            why='the setting "beacons" is empty',
-            hint="set beacons to drand endpoints of the network's chain",
-            code=Exit.USAGE,
-        )
     set_up_logging(loaded.config.log_level, loaded.config.log_format)
     refusal: BaseException | None = None
     try:

@@ -29,6 +29,17 @@ def fault_of_listen(address: str) -> str:
     return "" if is_named else f"{address} does not name an IP to listen on"
 
 
+def fault_of_host_port(text: str) -> str:
+    """Return what is wrong with an `IP:port` to listen on, an IPv6 one in brackets; "" if nothing."""
+    host, _, port = text.rpartition(":")
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        is_port = 0 < int(port) <= PORT_MAX
+    except ValueError:
+        is_port = False
+    return "" if is_port else f"{text} is no IP address and port, such as 127.0.0.1:8800"
+
+
 def fault_of_peer(address: str) -> str:
     """Return what is wrong with a multiaddr that must end in `/p2p/<PeerID>`; "" if nothing."""
     place, found, peer = address.partition("/p2p/")

@@ -22,6 +22,7 @@ import msgspec
 
 from stkrp2p.config.faults import (
     fault_of_address,
+    fault_of_host_port,
     fault_of_listen,
     fault_of_peer,
     fault_of_url,
@@ -81,6 +82,10 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     beacons: Annotated[tuple[Line, ...], msgspec.Meta(max_length=ENDPOINTS_MAX)] = ()
     """drand HTTP endpoints."""
+
+    beacon_listen: Text = ""
+    """Where to serve the rounds we hold in drand's HTTP API, such as `127.0.0.1:8800`; empty for
+    nowhere."""
 
     workload: Text = "none"
     """How others audit what we run: `ethereum:<chain id>`, `http:<port>[/path]`, `tcp:<port>`,
@@ -288,6 +293,8 @@ def _check_meaning(config: NodeConfig, origins: Mapping[str, str]) -> None:
     faults += [("listen", fault_of_listen(a)) for a in config.listen]
     faults += [("announce", fault_of_address(a)) for a in config.announce]
     faults += [("peers", fault_of_peer(p)) for p in config.peers]
+    if config.beacon_listen:
+        faults.append(("beacon_listen", fault_of_host_port(config.beacon_listen)))
     for key in ("rpc", "beacons"):
         faults += [(key, fault_of_url(u)) for u in getattr(config, key)]
     faults.append(("workload", fault_of_workload(config.workload)))

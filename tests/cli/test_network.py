@@ -289,7 +289,8 @@ def test_doctor_names_what_is_wrong_and_what_to_do(run, copied):
     assert found["data dir"]["next"] == f"chmod 700 {copied.parent}"
     assert found["node key"]["next"] == f"chmod 600 {copied.parent}/node.key"
     assert found["port"]["detail"].endswith("another program listens there")
-    assert found["beacon"]["detail"] == "no endpoint is set"
+    assert found["beacon"]["health"] == "skipped"
+    assert found["beacon"]["detail"] == "no endpoint is set: rounds come from peers"
     assert found["Ethereum"]["detail"] == "no endpoint is set"
     assert found["first peers"]["health"] == "skipped"
     assert found["network"]["health"] == "ok"

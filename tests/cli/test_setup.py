@@ -485,19 +485,6 @@ def test_a_node_that_hangs_times_out(run, made, monkeypatch):
     )
 
 
-# ---------------------------------------------------------------- run, refused
-
-
-def test_a_node_without_a_beacon_does_not_start(run, made):
-    ran = run("run", "--data-dir", made)
-    assert (ran.code, ran.err) == (
-        2,
-        "error: the node has no beacon to listen to\n"
-        '  why: the setting "beacons" is empty\n'
-        "  next: set beacons to drand endpoints of the network's chain\n",
-    )
-
-
 # ---------------------------------------------------------------- how it is printed
 
 
