@@ -10,51 +10,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
 from stkrp2p.adapters.chain.abi import interface
+from stkrp2p.adapters.chain.challenges import ANKR, Policy, policy_fields, scoring_fields
 from stkrp2p.adapters.chain.endpoint import Endpoint, Endpoints
 from stkrp2p.adapters.chain.wallet import Call, Wallet, read_int
 from stkrp2p.adapters.chain.web3chain import send_and_wait
 from stkrp2p.core import bls
 from stkrp2p.core.beacon import Beacon, EpochClock
-from stkrp2p.core.fraud import duty_max
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.params import Params
 from stkrp2p.core.types import Epoch, NodeId, Round
 from stkrp2p.ports import ChainUnavailable
 
-ANKR = 10**18
-"""ANKR wei of one ANKR."""
-
-
-BURNT = bytes.fromhex("dead".rjust(40, "0"))
-"""An address whose key nobody has."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """What an anchor is worth, and what showing that it is wrong. Amounts are in ANKR wei."""
-
-    bond_min: int = 0
-    """Least sum of the governors' bonds with which anything is anchored."""
-
-    deposit: int = 1_000 * ANKR
-    """What the challenge of a right score costs."""
-
-    slash_bps: int = 5_000
-    """Share of the bonds that a wrong score costs, in 1/10,000; at most 9,000."""
-
-    reward_bps: int = 2_000
-    """Share of that for the challenger, in 1/10,000; at most 5,000."""
-
-    challenge_s: int = 3_600
-    """How long after it was anchored an epoch may be challenged."""
-
-    sink: bytes = BURNT
-    """Address that gets the rest, 20 bytes."""
+__all__ = ["ANKR", "Deployed", "Plan", "Policy", "anchor_setup", "deploy", "deploy_council"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +43,7 @@ class Plan:
     council: bytes = bytes(20)
     """Address of `CouncilKeys` (`deploy_council`). Without one nobody can bond."""
 
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     min_stake_full: int = 100_000 * ANKR
     min_stake_light: int = 10_000 * ANKR
     """In ANKR wei."""
@@ -172,21 +144,8 @@ def anchor_setup(plan: Plan, token: bytes) -> tuple[object, ...]:
     settle_ms = (plan.params.settle_rounds - 1) * plan.params.period_ms
     clock = (plan.start_ms, plan.params.epoch_ms, settle_ms)
     key = bls.g2_uncompressed(plan.council_key)
-    policy, params = plan.policy, plan.params
-    amounts = (policy.bond_min, policy.deposit)
-    shares = (policy.slash_bps, policy.reward_bps, policy.challenge_s)
-    scoring = (
-        params.decay_q32,
-        params.design_effect,
-        params.tenure_epochs,
-        params.vetting_epochs,
-        params.floor_ppm,
-        params.leeway_ppm,
-        params.probation_epochs,
-        params.suspension_epochs,
-        duty_max(params),
-    )
-    return (key, *clock, plan.council, token, (*amounts, *shares, policy.sink), scoring)
+    places = (plan.council, token)
+    return (key, *clock, *places, policy_fields(plan.policy), scoring_fields(plan.params))
 
 
 async def _deploy(deployer: _Deployer, plan: Plan) -> Deployed:

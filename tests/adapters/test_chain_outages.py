@@ -245,7 +245,7 @@ async def test_who_is_cancelled_while_sending_does_not_anchor_twice(net: Net, to
     await net.mined()
     assert len(net.anchored_logs()) == 1
     used = rpc(net.url, "eth_getTransactionCount", f"0x{(await chain.operator()).hex()}", "latest")
-    assert int(used, 16) == 4 + 1  # four deployments, one anchor
+    assert int(used, 16) == 5 + 1  # five deployments, one anchor
 
 
 async def test_a_transaction_of_an_earlier_run_is_waited_for_then_replaced(

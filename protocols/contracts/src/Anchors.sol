@@ -110,7 +110,12 @@ abstract contract Anchors is IReputationAnchor, Epochs, G2Key, Bonds {
 
     /// @inheritdoc IReputationAnchor
     function isFinal(uint64 epoch) external view returns (bool) {
-        return epoch < nextEpoch() && block.timestamp >= _finalAt(epoch);
+        return epoch < nextEpoch() && block.timestamp >= finalAt(epoch);
+    }
+
+    /// @inheritdoc IReputationAnchor
+    function finalAt(uint64 epoch) public view returns (uint256) {
+        return epoch < nextEpoch() ? uint256(_records[epoch].anchoredAt) + CHALLENGE_S : 0;
     }
 
     /// @inheritdoc IReputationAnchor
@@ -122,11 +127,6 @@ abstract contract Anchors is IReputationAnchor, Epochs, G2Key, Bonds {
     function _voidFrom(uint64 epoch) internal {
         _next = epoch + 1;
         ++voids;
-    }
-
-    /// @dev From when on an anchored epoch cannot be challenged, Unix seconds.
-    function _finalAt(uint64 epoch) internal view returns (uint256) {
-        return uint256(_records[epoch].anchoredAt) + CHALLENGE_S;
     }
 
     /// @dev Whether this is the anchored header of its epoch.

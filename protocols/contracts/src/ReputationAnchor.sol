@@ -60,7 +60,7 @@ contract ReputationAnchor is IChallenges, Anchors, Scoring {
     function faultOf(Challenge calldata given) public view returns (uint8) {
         Header calldata header = given.header;
         if (!_isAnchored(header)) revert HeaderNotAnchored(header.epoch);
-        uint256 untilS = _finalAt(header.epoch);
+        uint256 untilS = finalAt(header.epoch);
         if (block.timestamp >= untilS) revert EpochFinal(header.epoch, untilS);
         if (!_isShown(header.scoreRoot, given.score, SCORE_WORDS)) revert ScoreNotProved();
         if (given.stranger.length != 0 || header.rosterRoot == 0) {

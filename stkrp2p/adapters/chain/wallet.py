@@ -192,7 +192,7 @@ class Wallet:
         try:
             used = await endpoint.ask("eth_estimateGas", question, "pending", parse=read_int)
         except Refused as error:
-            raise _rejection(error) from None
+            raise rejection(error) from None
         return min(used + used // 4 + call.gas_more, GAS_MAX)
 
     async def fees(self, endpoint: Endpoint, newest: Block) -> tuple[int, int]:
@@ -307,7 +307,7 @@ class Wallet:
         await trio.to_thread.run_sync(self._sign, sent)
 
 
-def _rejection(error: Refused) -> Exception:
+def rejection(error: Refused) -> Exception:
     """Return what a refused estimate means: the contract's rule, or trouble with the endpoint."""
     if error.data:
         rule, line = error_of(error.data)

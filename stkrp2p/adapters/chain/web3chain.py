@@ -16,10 +16,19 @@ from typing import Any, TypeVar
 import trio
 
 from stkrp2p.adapters.chain.abi import interface
+from stkrp2p.adapters.chain.challenges import (
+    RIGHT,
+    Policy,
+    challenge_fields,
+    header_fields,
+    policy_of,
+    scoring_fields,
+)
 from stkrp2p.adapters.chain.endpoint import (
     REQUEST_S_MAX,
     Endpoint,
     Endpoints,
+    Refused,
     WrongChain,
     unhex,
 )
@@ -34,13 +43,15 @@ from stkrp2p.adapters.chain.wallet import (
     Sent,
     Wallet,
     read_int,
+    rejection,
 )
 from stkrp2p.adapters.libraries import load_in_thread
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import Header
+from stkrp2p.core.fraud import Challenge
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.score import Score
-from stkrp2p.core.types import Epoch, Kind, NodeId, Operator
+from stkrp2p.core.types import Epoch, Kind, NodeId, Operator, UnixMs
 from stkrp2p.ports import (
     ANCHORS_MAX,
     AnchorRecord,
@@ -189,10 +200,51 @@ class Web3Chain:
         return bool(
             await self._endpoints.use(
                 lambda e: self._view(
-                    e, "ReputationAnchor", "verifyScore", _abi(header), leaf_words, list(proof)
+                    e,
+                    "ReputationAnchor",
+                    "verifyScore",
+                    header_fields(header),
+                    leaf_words,
+                    list(proof),
                 )
             )
         )
+
+    async def challenge(self, challenge: Challenge) -> str:
+        """Show the contract that an anchored score is wrong; return the transaction's hash.
+
+        The deposit is approved before if need be. Of a right score it is lost.
+
+        Raises:
+            Rejected: The contract will not have it: `rule` says why, `DepositMissing` for one.
+            ChainUnavailable: No endpoint took it, or there is no account to pay.
+        """
+        return (await self.submit_challenge(challenge)).transaction
+
+    async def submit_challenge(self, challenge: Challenge) -> Receipt:
+        """Approve the deposit if need be and challenge; raises as `challenge` does."""
+        deposit = (await self.policy()).deposit
+        if await self.allowance(await self.operator(), "ReputationAnchor") < deposit:
+            await self.send(await self.approve(deposit, "ReputationAnchor"))
+        return await self.send(await self.preview_challenge(challenge))
+
+    async def fault_of(self, challenge: Challenge) -> int | None:
+        """Ask the contract what is wrong with a score, `None` for nothing (`core.fraud`).
+
+        Raises:
+            Rejected: The contract would not have the challenge: `rule` says why.
+            ChainUnavailable: No endpoint could tell.
+        """
+        fields = challenge_fields(challenge)
+
+        async def work(endpoint: Endpoint) -> int:
+            try:
+                return int(await self._view(endpoint, "ReputationAnchor", "faultOf", fields))
+            except Refused as error:
+                raise rejection(error) from None
+
+        fault = await self._endpoints.use(work)
+        return None if fault == RIGHT else fault
 
     async def submit_anchor(self, header: Header, signature: bytes) -> None:
         """Send the next epoch's anchor unless it is anchored or waiting already.
@@ -212,7 +264,7 @@ class Web3Chain:
             point = bls.g1_uncompressed(signature)
         except ValueError as error:
             raise Rejected("BadCouncilSignature", str(error)) from None
-        data = interface("ReputationAnchor").call("anchor", _abi(header), point)
+        data = interface("ReputationAnchor").call("anchor", header_fields(header), point)
         call = Call(to=self._genesis.anchor, data=data)
         async with self._writing:
             await self._endpoints.use(lambda e: self._submit(e, header, call))
@@ -312,10 +364,21 @@ class Web3Chain:
         """Prepare to replace a registration's profile; raises as `register` does."""
         return await self._preview("Registry", "setAddresses", index, profile)
 
-    async def approve(self, amount: int) -> Preview:
-        """Prepare to let the registry take up to `amount` ANKR wei; raises as `register` does."""
-        registry = f"0x{self._genesis.registry.hex()}"
-        return await self._preview("TestAnkr", "approve", registry, amount)
+    async def approve(self, amount: int, contract: str = "Registry") -> Preview:
+        """Prepare to let a contract take up to `amount` ANKR wei; raises as `register` does."""
+        return await self._preview("TestAnkr", "approve", self._place_of(contract), amount)
+
+    async def bond(self, amount: int) -> Preview:
+        """Prepare to bond as a governor, in ANKR wei approved before; raises as `register` does."""
+        return await self._preview("ReputationAnchor", "bond", amount)
+
+    async def unbond(self) -> Preview:
+        """Prepare to take our whole bond back; raises as `register` does."""
+        return await self._preview("ReputationAnchor", "unbond")
+
+    async def preview_challenge(self, challenge: Challenge) -> Preview:
+        """Prepare a challenge; the deposit must be approved before. Raises as `register` does."""
+        return await self._preview("ReputationAnchor", "challenge", challenge_fields(challenge))
 
     async def mint(self, amount: int) -> Preview:
         """Prepare to mint test ANKR for ourselves, in wei; raises as `register` does."""
@@ -364,9 +427,31 @@ class Web3Chain:
         """Return an account's ANKR, in wei; raises `ChainUnavailable`."""
         return await self._number("TestAnkr", "balanceOf", operator)
 
-    async def allowance(self, operator: Operator) -> int:
-        """Return how much of it the registry may take, in wei; raises `ChainUnavailable`."""
-        return await self._number("TestAnkr", "allowance", operator, self._genesis.registry)
+    async def allowance(self, operator: Operator, contract: str = "Registry") -> int:
+        """Return how much of it a contract may take, in wei; raises `ChainUnavailable`."""
+        return await self._number("TestAnkr", "allowance", operator, self._place_of(contract))
+
+    async def policy(self) -> Policy:
+        """Return what anchors are worth; raises `ChainUnavailable`."""
+        fields = await self._endpoints.use(lambda e: self._view(e, "ReputationAnchor", "policy"))
+        return policy_of(fields)
+
+    async def pool(self) -> int:
+        """Return all governors' bonds together, in ANKR wei; raises `ChainUnavailable`."""
+        return await self._number("ReputationAnchor", "pool")
+
+    async def bonded(self, account: Operator) -> int:
+        """Return what an account's bond is worth, in ANKR wei; raises `ChainUnavailable`."""
+        return await self._number("ReputationAnchor", "bondOf", account)
+
+    async def final_ms(self, epoch: Epoch) -> UnixMs | None:
+        """Return from when on an epoch cannot be challenged, `None` if it is not anchored.
+
+        Raises:
+            ChainUnavailable: No endpoint could tell.
+        """
+        final_s = await self._number("ReputationAnchor", "finalAt", epoch)
+        return UnixMs(final_s * 1000) if final_s else None
 
     async def _number(self, contract: str, function: str, *arguments: object) -> int:
         return int(
@@ -379,11 +464,13 @@ class Web3Chain:
         to = await self._address_of(endpoint, contract)
         return await view(endpoint, to, contract, function, *arguments)
 
+    def _place_of(self, contract: str) -> bytes:
+        places = {"Registry": self._genesis.registry, "ReputationAnchor": self._genesis.anchor}
+        return places[contract]
+
     async def _address_of(self, endpoint: Endpoint, contract: str) -> bytes:
-        if contract == "Registry":
-            return self._genesis.registry
-        if contract == "ReputationAnchor":
-            return self._genesis.anchor
+        if contract != "TestAnkr":
+            return self._place_of(contract)
         token = await view(endpoint, self._genesis.registry, "Registry", "TOKEN")
         return unhex(str(token))
 
@@ -411,22 +498,13 @@ class Web3Chain:
         key = await view(endpoint, self._genesis.anchor, "ReputationAnchor", "councilKey")
         if key != bls.g2_uncompressed(self._genesis.council_key):
             raise WrongChain("the anchors' contract has another council's key")
-
-
-def _abi(header: Header) -> tuple[object, ...]:
-    return (
-        header.epoch,
-        header.roster_root,
-        header.proposal_hash,
-        header.evidence_root,
-        header.score_root,
-        header.median_ppm,
-        header.is_void,
-    )
+        scoring = await view(endpoint, self._genesis.anchor, "ReputationAnchor", "scoring")
+        if scoring != scoring_fields(self._genesis.params):
+            raise WrongChain("the anchors' contract has another preset")
 
 
 async def preview_of(endpoint: Endpoint, wallet: Wallet, what: str, call: Call) -> Preview:
-    """Return what a call may cost.
+    """Prepare a transaction.
 
     Raises:
         Rejected: It would revert.

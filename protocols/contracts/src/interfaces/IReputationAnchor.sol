@@ -76,6 +76,10 @@ interface IReputationAnchor is IEpochs {
     /// @notice Whether an epoch is anchored and can no longer be challenged.
     function isFinal(uint64 epoch) external view returns (bool);
 
+    /// @notice From when on an epoch can no longer be challenged, Unix seconds; 0 if it is not
+    ///         anchored.
+    function finalAt(uint64 epoch) external view returns (uint256);
+
     /// @notice The 32 bytes that the council signs for this header.
     /// @dev    keccak256(abi.encode("stkr/anchor/2", chain id, this contract, voids, header hash)), hashed to
     ///         G1 under "STKR-ANCHOR-V1_BLS12381G1_XMD:SHA-256_SSWU_RO_". Naming chain and contract
