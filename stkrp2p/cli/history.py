@@ -68,7 +68,7 @@ async def open_epoch(genesis: Genesis, store: StoreReader, epoch: Epoch) -> Past
             stored does not pass the protocol's checks.
     """
     await stored_epoch(store, epoch)
-    with _as_failures():
+    with as_failures():
         return await open_past(genesis, store, epoch)
 
 
@@ -79,12 +79,13 @@ async def replay_epoch(genesis: Genesis, store: StoreReader, epoch: Epoch) -> Re
         Failure: As `open_epoch`, or the score table before it is not stored.
     """
     await stored_epoch(store, epoch)
-    with _as_failures():
+    with as_failures():
         return await replay(genesis, store, epoch)
 
 
 @contextmanager
-def _as_failures() -> Iterator[None]:
+def as_failures() -> Iterator[None]:
+    """Turn what keeps an epoch from being computed anew into a failure."""
     try:
         yield
     except NoRegistry as error:

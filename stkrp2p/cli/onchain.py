@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _RULES = {
+    "DepositMissing": "the account has less ANKR than a challenge's deposit",
+    "EpochFinal": "the time in which this epoch could be challenged is over",
+    "HeaderNotAnchored": "this epoch does not stand as it was: it was voided, or anchored anew",
     "AlreadyRegistered": "the node is registered already; it is seen once its block is final",
 }
 """What refusals mean that say too little by themselves."""

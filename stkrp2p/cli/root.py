@@ -34,12 +34,18 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "id": "Say who this node is and where it listens.",
             "doctor": "Look for what keeps the node from working.",
         },
+        "Council": {
+            "council": "Show who governs; make the council's keys, hand them on.",
+            "beacon": "Show rounds of the network's beacon, or verify one.",
+        },
         "Scores": {
             "roster": "List the members of an epoch.",
             "score": "Show scores, of all members or of one.",
             "explain": "Say where a node lost each point.",
             "proof": "Prove a score against the anchored root.",
             "replay": "Compute an epoch anew and compare it with its anchor.",
+            "challenge": "Show Ethereum that an anchored score is wrong.",
+            "watch": "Challenge forged scores by itself, until stopped.",
         },
     }
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import trio
@@ -31,8 +32,15 @@ def read_store(config: NodeConfig, work: Callable[[StoreReader], Awaitable[T]]) 
         async with SqliteStore.open_reader(config.data_dir) as store:
             return await work(store)
 
-    try:
+    with store_failures():
         return trio.run(read)
+
+
+@contextmanager
+def store_failures() -> Iterator[None]:
+    """Turn a store that cannot be read into a failure."""
+    try:
+        yield
     except StoreMissing as error:
         raise Failure(
             "nothing is stored yet", why=str(error), hint="stkrp2p run", code=Exit.NOT_RUNNING

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner
 
 from stkrp2p.cli.root import root
@@ -35,7 +37,17 @@ class Ran:
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path):
+def logging_kept():
+    """Leave logging as it was: commands that set it up write to a stream that ends with them."""
+    config, logger = structlog.get_config(), logging.getLogger()
+    handlers, level = logger.handlers, logger.level
+    yield
+    logger.handlers, logger.level = handlers, level
+    structlog.configure(**config)
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, logging_kept):
     """Run a command line in this process, without a home or variables of ours."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in ("XDG_DATA_HOME", "STKRP2P_CONFIG"):
