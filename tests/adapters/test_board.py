@@ -18,6 +18,7 @@ from stkrp2p.adapters.chain.endpoint import unhex
 from stkrp2p.adapters.chain.wallet import Wallet
 from stkrp2p.adapters.deploy import deploy_council
 from stkrp2p.core.crypto import node_id_of, sha256
+from stkrp2p.core.types import Epoch
 from stkrp2p.ports import (
     Board,
     BoardSession,
@@ -36,6 +37,7 @@ from tests.adapters.chain_kit import (
     edits,
     hold_blocks,
     mine,
+    network,
     rpc,
     says,
 )
@@ -479,6 +481,30 @@ async def test_two_boards_of_one_account_post_at_once(hall: Hall) -> None:
         assert hall.sent(3) == before + 2
 
 
+async def test_one_account_posts_and_anchors_at_the_same_time(hall: Hall) -> None:
+    async with network(hall.url) as net:
+        chain = net.chain(key=key(3))
+        headers = [net.header(epoch) for epoch in range(3)]
+
+        async def anchor() -> None:
+            with trio.fail_after(30):
+                for header in headers:
+                    while not await chain.anchors(header.epoch):
+                        await chain.submit_anchor(header, net.seal(header))
+                        await trio.sleep(0.02)
+
+        before = nonce(hall.url, 3)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(anchor)
+            await hall.open(3, 1, 2)
+            await hall.deal(3, 0, 1, 2, 4)
+            await hall.respond(3, 0, 1, 2, 4)
+            await hall.confirm(3, 0, 1)
+        assert (await hall.shown()).confirmations[3] == GROUP
+        assert [record.header for record in await chain.anchors(Epoch(0))] == headers
+        assert nonce(hall.url, 3) == before + 4 + len(headers)
+
+
 # Endpoints.
 
 
@@ -505,6 +531,24 @@ async def test_a_post_whose_fate_is_not_told_counts_once(
         assert hall.sent(2) == 2
         assert (await hall.shown()).deals == (None, None, deal(2), None, None)
         nursery.cancel_scope.cancel()
+
+
+async def test_a_receipt_that_comes_after_the_nonce_is_waited_for(hall: Hall) -> None:
+    late = 3
+
+    def no_receipt_yet(question: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        nonlocal late
+        if question["method"] != "eth_getTransactionReceipt" or not late:
+            return answer
+        late -= 1
+        return answer | {"result": None}
+
+    async with trio.open_nursery() as nursery:
+        toxic = Toxic(hall.url, toxin=edits(no_receipt_yet))
+        await nursery.start(toxic.run)
+        await hall.board(0, toxic.url).support(1, people(*range(5)))
+        nursery.cancel_scope.cancel()
+    assert (late, hall.sent(0)) == (0, 1)
 
 
 async def rested(board: Web3Board) -> None:
