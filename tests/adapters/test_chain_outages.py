@@ -290,7 +290,7 @@ async def test_an_anchor_sent_through_a_dying_endpoint_is_not_sent_anew_by_the_n
     await net.anchor(chain, 0)
     assert len(net.anchored_logs()) == 1
     used = rpc(net.url, "eth_getTransactionCount", f"0x{(await chain.operator()).hex()}", "latest")
-    assert int(used, 16) == 4 + 1
+    assert int(used, 16) == 5 + 1
 
 
 async def test_a_wrong_chain_is_neither_read_nor_written(net: Net, tmp_path: Path) -> None:
