@@ -131,6 +131,9 @@ class Ceremonies:
     _seen: CeremonyState = field(default_factory=CeremonyState)
     """Of the look under way."""
 
+    _has_posted: bool = False
+    """Whether something was posted in the last look."""
+
     _part: _Part | None = None
     _forgotten: int = 0
     """The session before which nothing secret is left."""
@@ -157,7 +160,8 @@ class Ceremonies:
 
     async def look(self) -> int:
         """Look at the board and do what there is to do; return the time to the next look, ms."""
-        seen = self._seen = CeremonyState()
+        seen, self._has_posted = CeremonyState(), False
+        self._seen = seen
         try:
             seen.sitting = await self.board.sitting()
             seen.session = await self.board.session()
@@ -181,6 +185,8 @@ class Ceremonies:
             log.warning("council session failed", reason=seen.outcome)
 
     def _wait_ms(self) -> int:
+        if self._has_posted:
+            return 0  # what we posted may have ended the phase
         session = self.state.session
         if session is None or session.phase_ends_ms is None:
             return self.look_ms
@@ -320,6 +326,7 @@ class Ceremonies:
             body = await offload(lambda: encode(deal_of(dealer)), members=part.work)
             await part.deals.put(dealer.index, body)
             await self.board.post_deal(session.number, hash_of_deal(body))
+            self._has_posted = True
 
     async def _justify(self, part: _Part, session: BoardSession) -> None:
         posts = posts_of(session)
@@ -339,6 +346,7 @@ class Ceremonies:
         for receiver in to_answer:
             shares = justification_of(dealer, receiver)
             await self.board.justify(session.number, receiver, shares)
+            self._has_posted = True
 
     # --------------------------------------------------------------------------- receiving
 
@@ -374,6 +382,7 @@ class Ceremonies:
             )
             return
         await self.board.respond(session.number, complaints)
+        self._has_posted = True
 
     def _receiver(self, part: _Part) -> Receiver:
         return Receiver(ceremony=part.ceremony, secret=self.secret)
@@ -419,6 +428,7 @@ class Ceremonies:
             self._seen.trouble = "a deal that counts has a wrong share for us"
             return
         await self.board.confirm(session.number, concluded.group.hash())
+        self._has_posted = True
 
     async def _find_reason(self, part: _Part, session: BoardSession) -> None:
         await self._gather(part, session)
@@ -475,15 +485,23 @@ class Ceremonies:
                 await self._sit(kept.group, kept.share, starts_ms)
 
 
-async def load_seats(safe: Safe, seats: Seats) -> None:
+async def load_seats(safe: Safe, seats: Seats, sitting: SittingCouncil | None = None) -> None:
     """Take the seats that were confirmed before this process started.
+
+    Args:
+        safe: Where they are.
+        seats: Where they go.
+        sitting: Who governs by the board, if it was asked: a group may have been confirmed while we
+            were away.
 
     Raises:
         SafeError: A kept group cannot be read.
     """
-    for kept in await safe.groups():
-        if kept.starts_ms is not None:
-            seats.add(Seat(group=kept.group, share=kept.share, starts_ms=kept.starts_ms))
+    for group, share, noted_ms in await safe.groups():
+        is_sitting = sitting is not None and group.hash() == sitting.group_hash
+        starts_ms = sitting.starts_ms if sitting is not None and is_sitting else noted_ms
+        if starts_ms is not None:
+            seats.add(Seat(group=group, share=share, starts_ms=starts_ms))
 
 
 async def run_ceremonies(

@@ -153,13 +153,10 @@ def test_who_comes_too_late_to_deal_does_not_deal_and_gets_its_share(tmp_path: P
 
 def test_who_comes_too_late_to_respond_does_not_respond_and_gets_its_share(tmp_path: Path) -> None:
     async def story(hall: Hall) -> None:
-        *present, late = hall.desks
+        late = hall.desks[2]
+        late.port.fault = lambda call: "down" if call == "respond" else ""
         await ceremony(hall)
-        await hall.until_phase(Phase.RESPOND)
-        hall.split(present, [late])
-        late.port.fault = lambda _call: "down"
         await hall.until_phase(Phase.CONFIRM)
-        hall.split()
         late.port.fault = lambda _call: ""
         await hall.until_seated(hall.desks)
         assert 2 not in hall.record.complaints
@@ -535,7 +532,7 @@ def test_who_has_another_account_than_the_board_wants_is_told_so(tmp_path: Path)
         assert desk.ceremonies.state.trouble == (
             f"the board wants account 0x{wanted.hex()} to post for this node, ours is 0x{'00' * 20}"
         )
-        assert desk.seats.newest.share is not None
+        await hall.until_seated(hall.desks)
 
     play(tmp_path, story)
 
