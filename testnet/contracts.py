@@ -119,6 +119,12 @@ class Anchors:
     token: Contract
     """The stand-in for ANKR; account 0 has all of it."""
 
+    def fund(self, account: int, amount: int) -> None:
+        """Give an account some of the token, and let the contract take it."""
+        give = self.token.functions.transfer(self.chain.accounts[account], amount)
+        self.chain.send(give)
+        self.chain.send(self.token.functions.approve(self.contract.address, amount), account)
+
     def sealed_s(self, epoch: int) -> int:
         """When the core seals an epoch: its last round and the settle rounds are due."""
         return self.genesis.beacon.due_ms(self.genesis.clock.seal(Epoch(epoch))) // 1000

@@ -13,7 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stkrp2p.adapters.chain.challenges import challenge_fields
 from stkrp2p.core.merkle import Tree
+from stkrp2p.core.params import MAINNET
 from testnet.bench.assignment_gas import Cost, costs, rosters
 from testnet.bench.figures import Figure, Report
 from testnet.contracts import (
@@ -25,6 +27,7 @@ from testnet.contracts import (
     score_of,
     word_list,
 )
+from testnet.frauds import large_epoch
 
 if TYPE_CHECKING:
     from hexbytes import HexBytes
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 ANCHOR_GAS_MAX = 200_000
 ROUND_GAS_MAX = 175_000
 SCORE_GAS_MAX = 60_000
+CHALLENGE_GAS_MAX = 400_000
 MEMBERS = 10_000
 
 TRANSACTION_GAS = 21_000
@@ -50,6 +54,14 @@ HASH_TO_CURVE_GAS = 2 * 5_500 + 375
 
 STORE_GAS_FRESH = 22_100
 STORE_GAS_CHANGED = 5_000
+CHALLENGE_SLOTS = 4
+"""Slots that a void changes: the contract's next epoch, voids and pool in one, and the balances of
+contract, challenger and sink."""
+
+GOVERNOR, WATCHER = 1, 5
+"""Accounts of who bonds and who challenges."""
+
+BOND = 10**23
 _FIXTURES = (
     Path(__file__).resolve().parents[2] / "protocols" / "contracts" / "test" / "fixtures.json"
 )
@@ -67,9 +79,9 @@ def floor_gas(data: bytes) -> int:
     return TRANSACTION_GAS + FLOOR_GAS_ZERO * zeros + FLOOR_GAS_OTHER * (len(data) - zeros)
 
 
-def _sent(chain: Chain, call: ContractFunction) -> tuple[int, bytes]:
+def _sent(chain: Chain, call: ContractFunction, account: int = 0) -> tuple[int, bytes]:
     """Send a call; return the gas its transaction took, and its calldata."""
-    receipt = chain.send(call)
+    receipt = chain.send(call, account)
     return int(receipt["gasUsed"]), _input(chain, receipt["transactionHash"])
 
 
@@ -106,6 +118,32 @@ def _anchoring(chain: Chain, members: int) -> tuple[Figure, Figure]:
         limit_is="its bytes (EIP-7623)",
     )
     return anchored, proved
+
+
+def _challenging(chain: Chain, members: int) -> tuple[Figure, ...]:
+    anchors = deploy_anchors(chain, chain.now_s + 100, params=MAINNET)
+    anchors.fund(GOVERNOR, BOND)
+    anchors.fund(WATCHER, BOND)
+    chain.send(anchors.contract.functions.bond(BOND), GOVERNOR)
+    anchors.settle(1)
+    epoch = large_epoch(members, forged_ppm=999_999)
+    anchors.anchor(epoch.before)
+    figures = []
+    for whose, challenge in (("a", epoch.of_old), ("a newcomer's", epoch.of_new)):
+        anchors.anchor(epoch.header)
+        call = anchors.contract.functions.challenge(challenge_fields(challenge))
+        gas, data = _sent(chain, call, WATCHER)
+        figures.append(
+            Figure(
+                name=f"challenge of {whose} score among {members:,}",
+                measured=gas,
+                unit="gas",
+                aim=CHALLENGE_GAS_MAX,
+                limit=max(floor_gas(data), data_gas(data) + CHALLENGE_SLOTS * STORE_GAS_CHANGED),
+                limit_is="its bytes, slots",
+            )
+        )
+    return tuple(figures)
 
 
 def _round(chain: Chain) -> Figure:
@@ -149,7 +187,8 @@ def measure(*, is_quick: bool) -> Report:
     ):
         members = 100 if is_quick else MEMBERS
         anchored, proved = _anchoring(chain, members)
-        figures = (anchored, _round(chain), proved, *_assigning(chain, members))
+        challenged = _challenging(chain, members)
+        figures = (anchored, _round(chain), proved, *challenged, *_assigning(chain, members))
         client = chain.web3.client_version
     detail = {f.name: {"gas": f.measured, "least": f.limit} for f in figures}
     return Report(figures=figures, detail={**detail, "client": client, "hardfork": "prague"})

@@ -61,11 +61,9 @@ def anchors(chain: Chain) -> Anchors:
 
 def prepare(anchors: Anchors) -> None:
     """Let a governor bond, and the watcher have some deposits, approved."""
-    chain, token, contract = anchors.chain, anchors.token, anchors.contract
-    for account, amount in ((1, BOND), (WATCHER, 10_000 * ANKR)):
-        chain.send(token.functions.transfer(chain.accounts[account], amount))
-        chain.send(token.functions.approve(contract.address, amount), account)
-    chain.send(contract.functions.bond(BOND), 1)
+    anchors.fund(1, BOND)
+    anchors.fund(WATCHER, 10_000 * ANKR)
+    anchors.chain.send(anchors.contract.functions.bond(BOND), 1)
 
 
 @contextmanager

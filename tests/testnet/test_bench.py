@@ -22,7 +22,14 @@ ROOT = Path(__file__).parents[2]
 
 FIGURES = {
     "core": ["judge + join", "own targets", "fold", "sync", "draw"],
-    "gas": ["anchor", "check of a quicknet round", "proof of a score", "proof of an assignment"],
+    "gas": [
+        "anchor",
+        "check of a quicknet round",
+        "proof of a score",
+        "challenge of a score",
+        "challenge of a newcomer's score",
+        "proof of an assignment",
+    ],
     "council": ["key generation", "partial", "t partials", "check of"],
     "start": ["stkrp2p --help", "stkrp2p status"],
     "gossip": [
