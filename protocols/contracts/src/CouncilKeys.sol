@@ -262,7 +262,6 @@ contract CouncilKeys is ICouncilKeys {
     function _propose(bytes32 listHash, Governor[] memory list) private {
         uint256 count = list.length;
         if (count % 2 == 0 || count > GOVERNORS_MAX) revert BadGovernorCount(count, GOVERNORS_MAX);
-        Governor[] storage kept = _lists[listHash];
         mapping(address => uint256) storage places = _places[listHash];
         for (uint256 i = 0; i < count; ++i) {
             Governor memory governor = list[i];
@@ -275,7 +274,7 @@ contract CouncilKeys is ICouncilKeys {
                 if (list[j].nodeId == governor.nodeId) revert DuplicateNodeId(j, i);
             }
             places[governor.account] = i + 1;
-            kept.push(governor);
+            _lists[listHash].push(governor);
         }
         emit ListProposed(listHash, list);
     }
@@ -301,13 +300,17 @@ contract CouncilKeys is ICouncilKeys {
         sittingSession = session;
         emit CouncilSeated(session, groupHash, startsAt);
 
-        if (record.dealersHash == record.receiversHash) return;
-        Governor[] storage left = _lists[record.dealersHash];
+        if (record.dealersHash != record.receiversHash) _dismiss(session, record, startsAt);
+    }
+
+    /// @dev Lets those go who deal and get no share.
+    function _dismiss(uint64 session, Record storage record, uint64 untilS) private {
+        Governor[] storage dealers = _lists[record.dealersHash];
         for (uint256 i = 0; i < record.dealerCount; ++i) {
-            address account = left[i].account;
+            address account = dealers[i].account;
             if (_places[record.receiversHash][account] != 0) continue;
-            _leftUntil[account] = startsAt;
-            emit GovernorLeft(session, account, startsAt);
+            _leftUntil[account] = untilS;
+            emit GovernorLeft(session, account, untilS);
         }
     }
 
