@@ -529,6 +529,7 @@ class _Build:
         deployed = await deploy(self.rpc, deployer, plan)
         self.say(f"contracts  registry 0x{deployed.genesis.registry.hex()}")
         self.say(f"           anchor   0x{deployed.genesis.anchor.hex()}")
+        self.say(f"           verifier 0x{deployed.assignment_verifier.hex()} (who audits whom)")
         return deployed
 
     def _start_beacon(self, beacon: Beacon, key: Path) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import trio
 
 from stkrp2p.adapters.chain.abi import interface
+from stkrp2p.adapters.chain.assignment import network_of
 from stkrp2p.adapters.chain.challenges import ANKR, Policy, policy_fields, scoring_fields
 from stkrp2p.adapters.chain.endpoint import Endpoint, Endpoints
 from stkrp2p.adapters.chain.wallet import Call, Wallet, read_int
@@ -68,12 +69,15 @@ class Deployed:
     beacon_verifier: bytes
     """Address of `BeaconVerifier`, 20 bytes."""
 
+    assignment_verifier: bytes
+    """Address of `AssignmentVerifier`, 20 bytes."""
+
     block: int
     """The block before which there is no event of these contracts."""
 
 
 async def deploy(url: str, account_key: bytes, plan: Plan) -> Deployed:
-    """Deploy a network's contracts, four transactions.
+    """Deploy a network's contracts, five transactions.
 
     Args:
         url: JSON-RPC of the chain, http or https.
@@ -167,7 +171,15 @@ async def _deploy(deployer: _Deployer, plan: Plan) -> Deployed:
         council=plan.council,
         council_key=plan.council_key,
     )
-    return Deployed(genesis=genesis, token=token, beacon_verifier=verifier, block=block)
+    places = network_of(genesis, beacon=verifier)
+    assignment, _ = await create("AssignmentVerifier", places)
+    return Deployed(
+        genesis=genesis,
+        token=token,
+        beacon_verifier=verifier,
+        assignment_verifier=assignment,
+        block=block,
+    )
 
 
 async def _no_check(endpoint: Endpoint) -> None:
