@@ -1,7 +1,8 @@
 """One local network of real processes, with faults, that all tests of this folder look at.
 
-It runs once: nine epochs in which one node is killed with -9 twenty times at arbitrary moments and
-another is away for five epochs. What every store and the chain hold at the end is the evidence.
+It runs once: nine epochs in which one node, a governor of five, is killed with -9 twenty times at
+arbitrary moments and another, which is none, is away for five epochs. What every store and the chain
+hold at the end is the evidence.
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ async def _tell(folder: Path) -> Story:
     plan = Plan(nodes=NODES, light=LIGHT, down=0, flaky=0, epochs=EPOCHS)
     published: list[tuple[int, Digest]] = []
     async with running(plan, folder, lambda _line: None) as cluster:
-        killed, away = cluster.members[NODES - 2], cluster.members[NODES - 1]
+        killed, away = cluster.members[plan.council - 1], cluster.members[NODES - 1]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_kill_again_and_again, cluster, killed, published)
             nursery.start_soon(_go_away, cluster, away)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from stkrp2p.core.params import MINIMAL
 from tests.e2e.conftest import AWAY_FROM, AWAY_UNTIL, EPOCHS, Story
 
 pytestmark = pytest.mark.e2e
@@ -27,6 +28,15 @@ def test_a_light_node_follows_the_anchored_roots(story: Story) -> None:
     for record in story.records.values():
         if record.is_light:
             assert record.headers == anchored
+
+
+def test_no_round_is_lost_though_one_of_its_governors_is_killed_again_and_again(
+    story: Story,
+) -> None:
+    last = EPOCHS * MINIMAL.rounds_per_epoch
+    first, *others = (r.rounds for r in story.records.values() if not r.is_light)
+    assert [one.number for one in first] == list(range(1, last + 1))
+    assert all(rounds == first for rounds in others)
 
 
 def test_a_node_killed_at_any_moment_loses_nothing_that_it_acknowledged(story: Story) -> None:

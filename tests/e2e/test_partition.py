@@ -1,8 +1,9 @@
 """What must hold of a real network that falls in two for half a minute, or loses packets.
 
 Six full nodes live in six network namespaces on one switch; chain and beacon are on the machine, which
-all of them reach throughout. The cut comes as epoch 2 begins, so epochs 2 and 3 lie wholly within it.
-Nodes are asked for their peers, and their stores are read, twice a second.
+all of them reach throughout. The three governors are all in one half, so both halves have rounds and
+anchors, and what they differ in is evidence. The cut comes as epoch 2 begins, so epochs 2 and 3 lie
+wholly within it. Nodes are asked for their peers, and their stores are read, twice a second.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from testnet.watch import ask_all
 
 NODES = 6
 HALF = NODES // 2
-PLAN = Plan(nodes=NODES, light=0, down=0, flaky=0, spare_s=8)
+PLAN = Plan(nodes=NODES, light=0, council=HALF, is_solo_beacon=True, down=0, flaky=0, spare_s=8)
 POLL_S = 0.5
 
 CUT_EPOCH = 2
