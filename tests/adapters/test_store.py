@@ -578,17 +578,24 @@ OWN_BATCHES_MAX = 64
 """A disk that is full to the last row takes fewer batches than that."""
 
 
+async def record_until_full(store: SqliteStore) -> int:
+    """Record own batches of the epochs after the first until there is no space; return how many are."""
+    for epoch in range(1, OWN_BATCHES_MAX):
+        try:
+            await store.record_own_batch(batch_of(epoch, ALICE, 0))
+        except StoreFull as error:
+            assert "free space on its disk" in str(error)
+            return epoch
+    pytest.fail("the disk is not full")
+
+
 async def assert_survives_full_disk(directory: Path, make_space: Callable[[], None]) -> None:
     async with SqliteStore.open(directory) as store:
         await store.record_own_batch(batch_of(0, ALICE, 0))
         stored = await fill(store, first=0)
         assert await store.observations(Round(0), Round(stored)) == tuple(map(seen, range(stored)))
         await fill(store, first=10**6, rows=1)  # to the last byte
-        recorded = 1
-        with pytest.raises(StoreFull, match="free space on its disk"):
-            while recorded < OWN_BATCHES_MAX:
-                await store.record_own_batch(batch_of(recorded, ALICE, 0))
-                recorded += 1
+        recorded = await record_until_full(store)
         for epoch in range(recorded):
             assert await store.own_batch(Epoch(epoch)) == batch_of(epoch, ALICE, 0)
         make_space()
