@@ -104,7 +104,7 @@ def _number(view: View) -> int:
 
 def _sitting_text(sitting: _Sitting) -> str:
     count = len(sitting.governors)
-    text = f"{count} governors, any {count // 2 + 1} of them sign"
+    text = f"{_count(count)}, any {count // 2 + 1} of them sign"
     if sitting.group_hash is None:
         return f"{text}; there is no key yet"
     return f"{text}; session {sitting.session}, group {sitting.group_hash[:HASH_CHARACTERS]}…"
@@ -121,9 +121,16 @@ def _seat_text(seat: _Seat, now_ms: int) -> str:
 
 
 def _session_text(session: Session, now_ms: int) -> str:
+    return f"{session.number}: {_purpose(session)}, phase {session.phase}{_until(session, now_ms)}"
+
+
+def _purpose(session: Session) -> str:
     kind = "new shares of the same keys" if session.kind == "reshare" else "fresh keys"
-    text = f"{session.number}: {kind} for {len(session.receivers)} governors, phase {session.phase}"
-    return text + _until(session, now_ms)
+    return f"{kind} for {_count(len(session.receivers))}"
+
+
+def _count(governors: int) -> str:
+    return "one governor" if governors == 1 else f"{governors} governors"
 
 
 def _until(session: Session, now_ms: int) -> str:
@@ -177,7 +184,9 @@ def _names(governors: list[_Governor], places: list[int]) -> str:
 
 def _confirmed(session: Session, receiver: int) -> str:
     group_hash = session.confirmations[receiver]
-    return "missing" if group_hash is None else f"{group_hash[:HASH_CHARACTERS]}…"
+    if group_hash is None:
+        return "not needed" if session.phase == "confirmed" else "missing"
+    return f"{group_hash[:HASH_CHARACTERS]}…"
 
 
 # ------------------------------------------------------------------------------ progress
@@ -191,8 +200,8 @@ def news(before: View | None, after: View, now_ms: int) -> list[str]:
         if was is None or was.number != session.number:
             was = None
             lines.append(
-                f"session {session.number}: {session.kind} keys for {len(session.receivers)}"
-                f" governors, any {session.receivers_threshold} of whom will sign"
+                f"session {session.number}: {_purpose(session)},"
+                f" any {session.receivers_threshold} of whom will sign"
             )
         if was is None or was.phase != session.phase:
             lines.append(f"phase {session.phase}{_until(session, now_ms)}")

@@ -169,10 +169,18 @@ class Ceremonies:
             if seen.session is not None:
                 await self._take_part(seen.session, seen.sitting)
         except (ChainUnavailable, SafeError) as error:
-            seen.trouble = str(error)
+            if not await self._has_moved_on(seen.session):
+                seen.trouble = str(error)
         self._tell_news(self.state, seen)
         self.state = seen
         return self._wait_ms()
+
+    async def _has_moved_on(self, session: BoardSession | None) -> bool:
+        """Tell whether a post may have failed because its phase, or its session, was over by then."""
+        try:
+            return session is not None and _stage(await self.board.session()) != _stage(session)
+        except ChainUnavailable:
+            return False
 
     def _tell_news(self, before: CeremonyState, seen: CeremonyState) -> None:
         seen.sitting = seen.sitting or before.sitting

@@ -101,7 +101,7 @@ def test_who_only_deals_or_only_receives_is_shown_so():
     session = replace(BEGUN, is_reshare=True, dealers=GOVERNORS[:1], deals=(None,))
     session = replace(session, receivers=GOVERNORS[1:2], complaints=(None,), confirmations=(None,))
     lines = council_lines(view(session), 50_000)
-    assert lines[2].startswith("session  4: new shares of the same keys for 1 governors, ")
+    assert lines[2].startswith("session  4: new shares of the same keys for one governor, ")
     assert lines[-2:] == [
         f"{SHORT[0]}  missing  -         -",
         f"{SHORT[1]}  -        missing   missing",
@@ -202,13 +202,18 @@ def home(url, tmp_path, world) -> Home:
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_it_was():
+def _logging_as_it_was(monkeypatch):
     """Undo what the commands set up for the rest of their process."""
-    root, config = logging.getLogger(), structlog.get_config()
+    root, config, configure = logging.getLogger(), structlog.get_config(), structlog.configure
     before = root.handlers, root.level
+
+    def uncached(**settings: object) -> None:
+        configure(**{**settings, "cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", uncached)
     yield
     root.handlers, root.level = before
-    structlog.configure(**config)
+    configure(**config)
 
 
 @contextmanager
@@ -251,7 +256,7 @@ def test_keys_are_made_shown_and_handed_on(home, run):
     ran = run("council", "status", "--config", home.config)
     assert ran.code == 0
     assert ran.out == (
-        "council  1 governors, any 1 of them sign; there is no key yet\n"
+        "council  one governor, any 1 of them sign; there is no key yet\n"
         "seat     none: this node holds no share\n"
     )
     ran = run("council", "reshare", "-", "--config", home.config)
@@ -260,7 +265,7 @@ def test_keys_are_made_shown_and_handed_on(home, run):
     made = run(*home.dkg, "--json")
     assert made.code == 0
     keys = json.loads(made.out)
-    assert "session 1: fresh keys for 1 governors, any 1 of whom will sign\n" in made.err
+    assert "session 1: fresh keys for one governor, any 1 of whom will sign\n" in made.err
     assert (keys["schema"], keys["session"], keys["index"]) == ("council-dkg/1", 1, 0)
 
     again = run(*home.dkg)  # there is nothing left to do
