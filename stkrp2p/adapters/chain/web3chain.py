@@ -136,7 +136,7 @@ class Web3Chain:
         self._fee_wei_max = fee_wei_max
         self._wallet: Wallet | None = None
         self._anchoring: tuple[bytes, Sent] | None = None
-        """Hash of the header last sent, and its transaction."""
+        """What was last sent to be anchored, as data of a call, and its transaction."""
 
         self._foreign: tuple[int, int] | None = None
         """A nonce that somebody else's transaction of this account waits at, and since which block."""
@@ -276,10 +276,12 @@ class Web3Chain:
         if header.epoch > next_epoch:
             raise Rejected("EpochNotNext", f"EpochNotNext({header.epoch}, {next_epoch})")
         wallet = await self._open_wallet()
-        if self._anchoring is not None and self._anchoring[0] == header.hash():
+        if self._anchoring is not None and self._anchoring[0] == call.data:
             fate, _ = await wallet.push(endpoint, self._anchoring[1])
-            if fate in {Fate.WAITING, Fate.MINED}:
+            if fate is Fate.WAITING:
                 return
+            # If it is mined and the epoch is still the next one, it was voided; or it is mined since
+            # we asked, and that is found out below.
         async with wallet.sending:
             await self._send_anchor(endpoint, wallet, header, call)
 
@@ -295,7 +297,7 @@ class Web3Chain:
             if error.rule == "EpochNotNext":
                 return  # another's transaction for this epoch waits in the pool
             raise
-        self._anchoring = (header.hash(), sent)  # before it is sent: an answer may get lost
+        self._anchoring = (call.data, sent)  # before it is sent: an answer may get lost
         await wallet.broadcast(endpoint, sent)
         log.info("anchor sent", extra={"epoch": header.epoch, "transaction": sent.hashes[-1]})
 
