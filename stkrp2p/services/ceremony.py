@@ -138,6 +138,9 @@ class Ceremonies:
     _forgotten: int = 0
     """The session before which nothing secret is left."""
 
+    _sought: tuple[bytes | None, UnixMs] | None = None
+    """The group that was sought in the safe, and its start."""
+
     _turn: int = 0
 
     @property
@@ -476,6 +479,7 @@ class Ceremonies:
         is_later = newest is not None and newest.group.session > sitting.session
         if newest is not None and is_later and newest.starts_ms > now_ms:
             self.seats.drop(newest.group.session)  # a reorganisation took it back
+            self._sought = None
         if sitting.starts_ms is None:
             return
         seat = self.seats.of(sitting.session)
@@ -488,9 +492,12 @@ class Ceremonies:
 
     async def _find_seat(self, sitting: SittingCouncil, starts_ms: UnixMs) -> None:
         """Take the seat that we kept of the session that seated the council, if we did."""
+        if self._sought == (sitting.group_hash, starts_ms):
+            return  # opening keystores takes time
         for kept in await self.safe.groups():
             if kept.group.hash() == sitting.group_hash:
                 await self._sit(kept.group, kept.share, starts_ms)
+        self._sought = (sitting.group_hash, starts_ms)
 
 
 async def load_seats(safe: Safe, seats: Seats, sitting: SittingCouncil | None = None) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
 import socket
+import threading
+import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +16,7 @@ from pathlib import Path
 import pytest
 import structlog
 import trio
+from eth_account import Account
 
 from stkrp2p.adapters.chain.board import Web3Board
 from stkrp2p.adapters.clock import SystemClock
@@ -20,7 +25,7 @@ from stkrp2p.adapters.keys import create_account_key, create_node_key
 from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.api.control import serve_control
 from stkrp2p.cli.council_view import council_lines, news, view_of
-from stkrp2p.cli.keymaking import safe_of
+from stkrp2p.cli.keymaking import _is_needed, safe_of
 from stkrp2p.cli.logs import set_up_logging
 from stkrp2p.config import dump_config, dump_network, load_config
 from stkrp2p.core.crypto import Secret, node_id_of, sha256
@@ -325,6 +330,96 @@ def test_a_session_under_way_is_given_up_for_the_next(home, run):
     assert run("council", "reshare", "-", "--no-wait", "--config", home.config).code == 0
     ran = run("council", "reshare", "-", "--again", "--no-wait", "--json", "--config", home.config)
     assert json.loads(ran.out)["session"] == 3
+
+
+@pytest.mark.chain
+def test_a_session_that_fails_is_told_with_its_reason(home, run):
+    lonely = _with_others(home, phase_s=2)
+
+    async def start(nursery):
+        nursery.start_soon(_go_on, home.url)
+
+    with in_background(start):  # blocks are what makes time pass
+        ran = run(*lonely.dkg)
+    assert (ran.code, ran.err) == (
+        1,
+        "error: session 1 made no key\n"
+        "  why: too-few-deals\n"
+        "  next: run the same command again, on all governors: it asks for the next session\n",
+    )
+
+
+def _with_others(home: Home, *, phase_s: int) -> Home:
+    """Return the same governor in a council of three, of whom another has asked for a session."""
+    node = node_id_of(bytes.fromhex((home.folder / "node.key").read_text()))
+    accounts = [_address(home.account), _address(ALICE), bytes(19) + b"\7"]
+    nodes = [node, GOVERNORS[0].node, GOVERNORS[1].node]
+    governors = [Governor(a, n) for a, n in zip(accounts, nodes, strict=True)]
+    board, _ = trio.run(lambda: deploy_council(home.url, ALICE, governors, phase_s=phase_s))
+
+    async def ask() -> None:
+        port = Web3Board([home.url], chain_id=CHAIN_ID, contract=board, account_key=ALICE)
+        with closing(port):
+            await port.support(1, governors)
+
+    trio.run(ask)
+    return replace(home, board=board)
+
+
+def _address(account_key: bytes) -> bytes:
+    return bytes.fromhex(Account.from_key(account_key).address[2:])
+
+
+async def _go_on(url: str) -> None:
+    while True:
+        await trio.to_thread.run_sync(rpc, url, "evm_mine")
+        await trio.sleep(0.1)
+
+
+@pytest.mark.chain
+def test_what_was_done_is_kept_when_the_making_of_keys_is_stopped(home, run):
+    lonely = _with_others(home, phase_s=PHASE_S)
+
+    def stop() -> None:
+        while not (home.folder / "council" / "1" / "deal-0").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    ran = run(*lonely.dkg)
+    stopper.join()
+    assert (ran.code, ran.err) == (
+        1,
+        "error: stopped before the keys were made\n"
+        "  why: what this node has done is kept\n"
+        "  next: run the same command again to go on\n",
+    )
+    assert (home.folder / "council" / "1" / "seed.json").exists()
+
+
+def test_deals_are_waited_with_as_long_as_somebody_may_need_them():
+    confirmed = replace(JUSTIFIED, phase=Phase.CONFIRMED, starts_ms=UnixMs(60_000))
+    for complaints, confirmations, is_needed in (
+        ((0, 0, 0), (None, None, None), False),
+        ((0, 0, None), (None, None, None), True),
+        ((0, 0b1, 0), (None, None, None), True),
+        ((0, 0b1, None), (None, b"", b""), False),
+    ):
+        session = replace(confirmed, complaints=complaints, confirmations=confirmations)
+        assert _is_needed(session, 59_999) is is_needed
+        assert not _is_needed(session, 60_000)
+        assert not _is_needed(replace(session, starts_ms=None), 0)
+
+
+@pytest.mark.chain
+def test_a_peer_that_is_none_is_told(home, run):
+    home.config.write_text(
+        home.config.read_text() + 'peers = ["/ip4/127.0.0.1/tcp/1/p2p/12D3KooWno"]\n'
+    )
+    ran = run(*home.dkg)
+    assert ran.code == 2
+    assert ran.err.startswith("error: 12D3KooWno is no PeerID\n")
 
 
 @pytest.mark.chain

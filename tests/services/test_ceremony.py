@@ -189,6 +189,9 @@ def test_who_is_cut_off_complains_about_nobody(tmp_path: Path) -> None:
         assert lonely.ceremonies.state.trouble == (
             "we seem cut off: most deals are bad, or missing: 0, 1, 2, 3"
         )
+        await hall.until(
+            lambda: lonely.ceremonies.state.trouble == "deals are missing, of dealers 0, 1, 2, 3"
+        )
         hall.split()
         assert is_made_of(await hall.until_seated(hall.desks), others)
 
@@ -340,6 +343,64 @@ def test_a_deal_that_is_none_is_refused(tmp_path: Path, body: bytes) -> None:
         cheat.corrupt = {"tamper": lambda _dealer, _deal: body}
         await ceremony(hall)
         assert is_made_of(await hall.until_seated(honest), honest)
+
+    play(tmp_path, story)
+
+
+def test_a_wrong_share_that_nobody_complained_about_leaves_its_receiver_without(
+    tmp_path: Path,
+) -> None:
+    async def story(hall: Hall) -> None:
+        hall.desks[0].corrupt = {"tamper": without_shares_for(2)}
+        late = hall.desks[2]
+        late.port.fault = lambda call: "down" if call == "respond" else ""
+        for desk in hall.desks[:2]:  # so that there is time to see the late one's trouble
+            desk.port.fault = lambda call: "down" if call == "confirm" and not seen else ""
+        seen: list[str] = []
+        await ceremony(hall)
+        await hall.until(lambda: "wrong share" in late.ceremonies.state.trouble)
+        seen.append(late.ceremonies.state.trouble)
+        assert seen == ["a deal that counts has a wrong share for us"]
+        await hall.until_seated(hall.desks[:2])
+        await hall.until(lambda: late.group)
+        assert late.seats.newest.share is None
+        assert 2 not in hall.record.confirmations
+
+    play(tmp_path, story)
+
+
+def test_who_comes_to_another_group_than_was_confirmed_takes_no_seat(tmp_path: Path) -> None:
+    async def story(hall: Hall) -> None:
+        *present, late = hall.desks
+        await ceremony(hall, late)
+        await hall.until_seated(present)
+        hall.record.group_hash = bytes(32)
+        await hall.start(late)
+        await hall.until(lambda: late.running and late.running.state.trouble)
+        assert late.ceremonies.state.trouble == (
+            "the board's deals make another group than was confirmed"
+        )
+        assert late.group is None
+
+    play(tmp_path, story)
+
+
+def test_a_dealer_that_lost_its_seed_reveals_nothing_of_another(tmp_path: Path) -> None:
+    async def story(hall: Hall) -> None:
+        poor, liar = hall.desks[:2]
+        liar.corrupt = {"complain": lambda _complaints: 0b001}
+        await hall.start(*hall.desks[:2])
+        await hall.support(poor, liar)
+        await hall.until(lambda: 0 in hall.record.deals)
+        await hall.kill(poor)
+        (poor.folder / "council" / "1" / "seed.json").unlink()
+        await hall.start(poor, hall.desks[2])
+        await hall.until(lambda: poor.ceremonies.state.trouble.startswith("our deal"))
+        assert poor.ceremonies.state.trouble == (
+            "our deal on the board is not of the seed that we keep"
+        )
+        assert is_made_of(await hall.until_seated(hall.desks), hall.desks[1:])
+        assert hall.record.justifications == []
 
     play(tmp_path, story)
 
@@ -673,6 +734,22 @@ def test_old_and_new_shares_do_not_mix(tmp_path: Path) -> None:
         assert await signs(new[:2], second)
         for group in (first, second):
             assert not await signs([old[0], new[1]], group)
+
+    play(tmp_path, story)
+
+
+def test_who_joins_waits_for_the_group_that_is_reshared(tmp_path: Path) -> None:
+    async def story(hall: Hall) -> None:
+        await ceremony(hall)
+        await hall.until_seated(hall.desks)
+        joins = hall.add("joins")
+        await hall.start(joins)
+        hall.split(hall.desks, [joins])
+        await hall.support(*hall.desks[:2], receivers=[*hall.desks[:2], joins])
+        await hall.until(lambda: joins.ceremonies.state.trouble)
+        assert joins.ceremonies.state.trouble == "nobody gives us the group that session 2 reshares"
+        hall.split()
+        await hall.until_seated([*hall.desks[:2], joins], session=2)
 
     play(tmp_path, story)
 
