@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from testnet.vectors import audits, basics, councils, membership, scores
+from testnet.vectors import audits, basics, councils, frauds, membership, scores
 from testnet.vectors.form import Json, render
 
 FOLDER = Path(__file__).resolve().parents[2] / "protocols" / "vectors"
@@ -31,6 +31,7 @@ FILES: dict[str, tuple[str, Callable[[], dict[str, Json]]]] = {
     "score": ("The fold score/1: reputation.md", scores.scores),
     "anchor": ("Proposals, headers, the council's signature: anchor.md", scores.anchors),
     "epoch": ("Whole epochs closed: anchor.md, section 4", scores.epochs),
+    "fraud": ("Scores challenged: anchor.md, section 6", frauds.frauds),
 }
 """File name without its ending -> (what it is about, what makes it)."""
 

@@ -18,6 +18,7 @@ from stkrp2p.core import (
     challenge,
     deal,
     dkg,
+    fraud,
     group,
     merkle,
     reconcile,
@@ -871,6 +872,55 @@ def test_a_proposal_is_checked_against_its_batches(case: dict) -> None:
 @pytest.mark.parametrize("case", cases("anchor", "score_proofs"))
 def test_a_score_is_proved_against_the_anchored_root(case: dict) -> None:
     assert merkle.is_proved(raw(case["root"]), raw(case["leaf"]), [raw(p) for p in case["proof"]])
+
+
+# ------------------------------------------------------------------------------- challenges
+
+
+def score_from(numbers: str) -> score.Score:
+    return score.Score(bytes(32), 0, *map(int, numbers.split("|")))
+
+
+def test_a_score_is_right_or_wrong_in_a_certain_word() -> None:
+    for case in load("fraud")["claims"]:
+        facts = case["epoch"], *[bytes(32)] * 4, case["median_ppm"], case["is_void"]
+        header = anchor.Header(*facts)
+        sighted = fraud.Sighted(int(case["auditors"]), int(case["rounds"]), raw(case["matrix"]))
+        claimed, old = score_from(case["score"]), score_from(case["old"])
+        found = fraud.fault_of(claimed, old, sighted, header, PRESETS[case["preset"]])
+        assert found == case["fault"], case
+
+
+def test_an_auditor_owes_at_most_so_much_in_an_epoch() -> None:
+    for preset, most in load("fraud")["duty_max"].items():
+        assert fraud.duty_max(PRESETS[preset]) == most
+
+
+@pytest.mark.parametrize("case", cases("fraud", "challenges"), ids=lambda case: case["name"])
+def test_a_challenge_shows_what_is_wrong_or_is_refused(case: dict) -> None:
+    def shown(facts: dict | None) -> fraud.Shown | None:
+        if facts is None:
+            return None
+        return fraud.Shown(raw(facts["leaf"]), tuple(map(raw, facts["proof"])))
+
+    def header(facts: dict) -> anchor.Header:
+        return anchor.Header(**{k: raw(v) if isinstance(v, str) else v for k, v in facts.items()})
+
+    challenge = fraud.Challenge(
+        header=header(case["header"]),
+        before=case["before"] and header(case["before"]),
+        score=shown(case["score"]),
+        old=shown(case["old"]),
+        newcomer=tuple(map(shown, case["newcomer"])),
+        evidence=shown(case["evidence"]),
+        matrix=raw(case["matrix"]),
+        light=shown(case["light"]),
+        stranger=tuple(map(shown, case["stranger"])),
+    )
+    if case["reason"]:
+        assert reason(fraud.first_wrong_word, challenge, PRESETS["minimal"]) == case["reason"]
+    else:
+        assert fraud.first_wrong_word(challenge, PRESETS["minimal"]) == case["fault"]
 
 
 def test_the_ids_in_a_proposal_are_those_of_its_batches() -> None:

@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from 'node:util'
 import * as crypto from './crypto.mjs'
 import * as epoch from './epoch.mjs'
 import * as evidence from './evidence.mjs'
+import * as fraud from './fraud.mjs'
 import * as score from './score.mjs'
 import {
   Answer, BatchBody, Delta, Envelope, Proposal, Question, QUESTIONS, Receipt, SCORE_FIELDS, SealedAnchor, SHAPES
@@ -309,5 +310,39 @@ group('anchor', 'proposals', anchor.proposals, (c) => {
   return reasonOf(() => score.checkProposal(decode(Proposal, raw(c.proposal)), views[1], included)) === c.reason
 })
 group('anchor', 'score_proofs', anchor.score_proofs, (c) => crypto.isProved(raw(c.root), raw(c.leaf), c.proof.map(raw)))
+
+// ---------------------------------------------------------------- challenges
+
+const frauds = load('fraud')
+const numbersOf = (text) => {
+  const numbers = text.split('|').map(BigInt)
+  return Object.fromEntries(SCORE_FIELDS.map((f, i) => [f, i < 2 ? [Buffer.alloc(32), 0n][i] : numbers[i - 2]]))
+}
+group('fraud', 'duty_max', Object.entries(frauds.duty_max), ([name, most]) => fraud.dutyMax(preset(name)) === most)
+group('fraud', 'claims', frauds.claims, (c) => {
+  const sighted = { auditors: BigInt(c.auditors), rounds: BigInt(c.rounds), matrix: raw(c.matrix) }
+  const header = { epoch: number(c.epoch), median_ppm: c.median_ppm, is_void: c.is_void }
+  return fraud.faultOf(numbersOf(c.score), numbersOf(c.old), sighted, header, preset(c.preset)) === c.fault
+})
+group('fraud', 'challenges', frauds.challenges, (c) => {
+  const shown = (one) => one && { leaf: raw(one.leaf), proof: one.proof.map(raw) }
+  const header = (facts) => facts && Object.fromEntries(Object.entries(facts).map(([k, v]) =>
+    [k, typeof v === 'string' ? raw(v) : v]))
+  let fault = null
+  const reason = reasonOf(() => {
+    fault = fraud.firstWrongWord({
+      header: header(c.header),
+      before: header(c.before),
+      score: shown(c.score),
+      old: shown(c.old),
+      newcomer: c.newcomer.map(shown),
+      evidence: shown(c.evidence),
+      matrix: raw(c.matrix),
+      light: shown(c.light),
+      stranger: c.stranger.map(shown)
+    }, preset('minimal'))
+  })
+  return reason === c.reason && fault === c.fault
+})
 
 process.exitCode = failures === 0 ? 0 : 1

@@ -1,17 +1,19 @@
-"""Cases for the mathematics of scores, and how the harness on chain takes them.
+"""Scores that are said to follow from others: claims for whoever judges them.
 
-Half of the cases are right, half are wrong in one word or more. They are drawn where mistakes would
-hide: at the borders of probation, at counts that hardly fit, with scores that cannot be.
+Half are right, half are wrong in one word or more. They are drawn where mistakes would hide: at the
+borders of probation, at counts that hardly fit, from scores that cannot be. Drawn by a seed, so they
+are the same each time.
 """
 
 from __future__ import annotations
 
-import random
+import random  # noqa: TID251 - seeded: the claims are a function of their seed
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import msgspec
 
+from stkrp2p.adapters.chain.challenges import scoring_fields
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.fraud import NUMBER_MAX, Sighted, duty_max, fault_of
 from stkrp2p.core.merkle import words
@@ -26,7 +28,7 @@ _FIELDS = Score.__struct_fields__[2:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Claim:
     """A score, and what it is said to follow from."""
 
     score: Score
@@ -34,11 +36,14 @@ class Case:
     sighted: Sighted
     delivered: int
     owed: int
+    """Of the member as an auditor, if the score is right."""
+
     header: Header
     params: Params
 
     @property
     def fault(self) -> int | None:
+        """What is wrong with the score, as the core says."""
         return fault_of(self.score, self.old, self.sighted, self.header, self.params)
 
     @property
@@ -50,68 +55,53 @@ class Case:
         return msgspec.structs.replace(folded, state=int(state), state_until=until)
 
     def row(self) -> bytes:
-        """Return the case as the harness takes it."""
+        """Return the claim as the contract `ScoreHarness` takes it."""
         header, matrix = self.header, self.sighted.matrix
         claim = (self.sighted.auditors, self.sighted.rounds, header.epoch, header.median_ppm)
         numbers = (*claim, int(header.is_void), self.delivered, self.owed)
-        head = words(*numbers, *numbers_of(self.params), len(matrix))
+        head = words(*numbers, *scoring_fields(self.params), len(matrix))
         return self.score.leaf() + self.old.leaf() + head + matrix + bytes(-len(matrix) % 32)
 
 
-def numbers_of(params: Params) -> tuple[int, ...]:
-    """Return what the contract is told of a preset, in its order."""
-    return (
-        params.decay_q32,
-        params.design_effect,
-        params.tenure_epochs,
-        params.vetting_epochs,
-        params.floor_ppm,
-        params.leeway_ppm,
-        params.probation_epochs,
-        params.suspension_epochs,
-        duty_max(params),
-    )
+def _header(epoch: int, median_ppm: int) -> Header:
+    none = bytes(32)
+    return Header(epoch, none, none, none, none, median_ppm, is_void=False)
 
 
-def header_of(epoch: int, median_ppm: int, *, is_void: bool = False) -> Header:
-    roots = [bytes(32)] * 4
-    return Header(epoch, *roots, median_ppm, is_void)
-
-
-def cases(seed: int, count: int) -> Iterator[Case]:
-    """Yield so many cases, always the same ones for a seed."""
+def claims(seed: int, count: int) -> Iterator[Claim]:
+    """Yield so many claims, always the same ones for a seed."""
     rng = random.Random(seed)
     for number in range(count):
-        case = _case(rng)
+        claim = _claim(rng)
         is_wrong = number % 2 == 1
-        yield _spoilt(rng, case) if is_wrong else case
+        yield _spoilt(rng, claim) if is_wrong else claim
 
 
-def possible_cases(seed: int, count: int) -> Iterator[Case]:
-    """Yield cases whose old score and matrix can be, in epochs that are not void."""
+def possible_claims(seed: int, count: int) -> Iterator[Claim]:
+    """Yield claims whose old score and matrix can be, in epochs that are not void."""
     rng = random.Random(seed)
     for _ in range(count):
-        yield _case(rng, is_possible=True)
+        yield _claim(rng, is_possible=True)
 
 
-def _case(rng: random.Random, *, is_possible: bool = False) -> Case:
+def _claim(rng: random.Random, *, is_possible: bool = False) -> Claim:
     params = rng.choice((MINIMAL, MAINNET, _params(rng)))
     old = _old(rng)
     sighted = _sighted(rng)
     owed = rng.choice((0, 1, rng.randrange(duty_max(params) + 1), duty_max(params)))
-    case = Case(
+    claim = Claim(
         score=old,
         old=old,
         sighted=sighted,
         delivered=rng.choice((0, owed, rng.randrange(owed + 1))),
         owed=owed,
-        header=header_of(rng.choice((0, 1, old.state_until, rng.randrange(2**40))), 0),
+        header=_header(rng.choice((0, 1, old.state_until, rng.randrange(2**40))), 0),
         params=params,
     )
-    case = replace(case, header=header_of(min(case.header.epoch, 2**62), _median(rng, case)))
+    claim = replace(claim, header=_header(min(claim.header.epoch, 2**62), _median(rng, claim)))
     if rng.randrange(8) == 0 and not is_possible:
-        return replace(case, header=msgspec.structs.replace(case.header, is_void=True))
-    return replace(case, score=case.right)
+        return replace(claim, header=msgspec.structs.replace(claim.header, is_void=True))
+    return replace(claim, score=claim.right)
 
 
 def _params(rng: random.Random) -> Params:
@@ -156,29 +146,31 @@ def _sighted(rng: random.Random) -> Sighted:
     return Sighted(auditors, rounds, bytes(rng.choices(likely, k=auditors * rounds)))
 
 
-def _median(rng: random.Random, case: Case) -> int:
+def _median(rng: random.Random, claim: Claim) -> int:
     """Return a median that is often where the state turns."""
-    border = share_ppm(case.right.s, case.right.n) + case.params.leeway_ppm
+    border = share_ppm(claim.right.s, claim.right.n) + claim.params.leeway_ppm
     nearby = border + rng.choice((-1, 0, 1))
     return max(0, min(ONE_PPM, rng.choice((nearby, nearby, rng.randrange(ONE_PPM + 1)))))
 
 
-def _spoilt(rng: random.Random, case: Case) -> Case:
+def _spoilt(rng: random.Random, claim: Claim) -> Claim:
     match rng.randrange(8):
         case 0:
-            return replace(case, old=_spoilt_score(rng, case.old))
+            return replace(claim, old=_spoilt_score(rng, claim.old))
         case 1:
-            wrong = case.old.n + 1
-            return replace(case, old=msgspec.structs.replace(case.old, s=wrong))
+            wrong = claim.old.n + 1
+            return replace(claim, old=msgspec.structs.replace(claim.old, s=wrong))
         case 2:
-            return replace(case, sighted=_spoilt_shape(rng, case.sighted))
+            return replace(claim, sighted=_spoilt_shape(rng, claim.sighted))
         case 3:
-            added = rng.choice((1, Q16, case.owed * Q16, duty_max(case.params) * Q16 + Q16))
+            added = rng.choice((1, Q16, claim.owed * Q16, duty_max(claim.params) * Q16 + Q16))
             name = rng.choice(("duty_s", "duty_n"))
-            value = getattr(case.score, name) + rng.choice((-1, 1)) * added
-            return replace(case, score=msgspec.structs.replace(case.score, **{name: max(0, value)}))
+            value = getattr(claim.score, name) + rng.choice((-1, 1)) * added
+            return replace(
+                claim, score=msgspec.structs.replace(claim.score, **{name: max(0, value)})
+            )
         case _:
-            return replace(case, score=_spoilt_score(rng, case.score))
+            return replace(claim, score=_spoilt_score(rng, claim.score))
 
 
 def _spoilt_score(rng: random.Random, score: Score) -> Score:
