@@ -120,9 +120,9 @@ def test_a_flag_that_is_not_given_hides_nothing(tmp_path):
 
 
 def test_an_empty_path_takes_a_key_back(tmp_path):
-    path = write(tmp_path, 'council_key = "council.key"\n')
-    loaded = load_config(environ={"STKRP2P_COUNCIL_KEY": ""}, path=path)
-    assert loaded.config.council_key is None
+    path = write(tmp_path, 'account_key = "account.key"\n')
+    loaded = load_config(environ={"STKRP2P_ACCOUNT_KEY": ""}, path=path)
+    assert loaded.config.account_key is None
 
 
 def test_the_file_is_the_one_named_else_the_variables_else_the_data_directorys(tmp_path):
@@ -160,17 +160,17 @@ def test_paths_in_a_file_are_relative_to_the_file_others_to_the_working_director
     monkeypatch.chdir(here)
     path = write(
         tmp_path,
-        'data_dir = "."\nnetwork = "net.toml"\naccount_key = "/etc/account"\ncouncil_key = "c"\n',
+        'data_dir = "."\nnetwork = "net.toml"\naccount_key = "/etc/account"\ncouncil_password = "c"\n',
     )
     config = load_config(environ={}, path=path).config
     assert config.data_dir == tmp_path
     assert config.network == str(tmp_path / "net.toml")
     assert config.account_key == Path("/etc/account")
-    assert config.council_key == tmp_path / "c"
-    flags = {"network": "./net.toml", "council_key": "c"}
+    assert config.council_password == tmp_path / "c"
+    flags = {"network": "./net.toml", "council_password": "c"}
     config = load_config(flags=flags, environ={}, path=path).config
     assert config.network == str(here / "net.toml")
-    assert config.council_key == here / "c"
+    assert config.council_password == here / "c"
     config = load_config(flags={"network": "main"}, environ={}, path=path).config
     assert config.network == "main"
 

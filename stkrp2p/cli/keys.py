@@ -16,7 +16,6 @@ from stkrp2p.adapters.keys import (
     create_bls_key,
     create_node_key,
     load_account_key,
-    load_bls_key,
     load_node_key,
     read_secret_file,
 )
@@ -79,10 +78,6 @@ def key_facts(config: NodeConfig) -> list[KeyFact]:
     facts = [_fact("node", config.node_key, lambda p: peer_id_text(load_node_key(p).node))]
     if config.account_key is not None:
         facts.append(_fact("account", config.account_key, lambda p: _address(p, config)))
-    if config.council_key is not None:
-        facts.append(
-            _fact("council", config.council_key, lambda p: load_bls_key(p).public_key.hex())
-        )
     return facts
 
 
@@ -99,7 +94,7 @@ def _fact(kind: str, path: Path, read: Callable[[Path], str]) -> KeyFact:
 
 
 @command.command("new")
-@click.argument("kind", type=click.Choice(["node", "account", "council"]))
+@click.argument("kind", type=click.Choice(["node", "account", "beacon"]))
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--password-file",
@@ -110,7 +105,8 @@ def _fact(kind: str, path: Path, read: Callable[[Path], str]) -> KeyFact:
 def new(*, kind: str, path: Path, password_file: Path | None) -> None:
     """Make a key in a new file (mode 0600).
 
-    Never replaces one. An account without a password file is kept in plain hex: for development only.
+    Never replaces one. An account without a password file is kept in plain hex, and a beacon of one
+    key foretells all of its rounds: both are for development only. A council makes its own keys.
     """
     with key_failures():
         click.echo(f"made {path}: {_create(kind, path, password_file)}")
@@ -119,7 +115,7 @@ def new(*, kind: str, path: Path, password_file: Path | None) -> None:
 def _create(kind: str, path: Path, password_file: Path | None) -> str:
     if kind == "node":
         return peer_id_text(create_node_key(path).node)
-    if kind == "council":
+    if kind == "beacon":
         return create_bls_key(path).public_key.hex()
     password = None
     if password_file is not None:

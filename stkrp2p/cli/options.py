@@ -32,7 +32,6 @@ _HELP = {
     "workload": "How others audit what we run, such as ethereum:1.",
     "workload_url": "Where our own node behind the sidecar answers.",
     "peers": "First peer, a multiaddr with /p2p/<PeerID>; may be repeated.",
-    "council_key": "BLS key file of the council of one.",
     "council_password": "File with the password of a governor's key shares.",
     "account_key": "Ethereum account that registers and anchors.",
     "account_password": "File with that account's password.",

@@ -143,7 +143,7 @@ def _own_id(config: NodeConfig) -> NodeId | None:
 
 
 def _only_node(config: NodeConfig) -> NodeConfig:
-    return msgspec.structs.replace(config, account_key=None, council_key=None)
+    return msgspec.structs.replace(config, account_key=None)
 
 
 async def _check_first_peers(config: NodeConfig, network: NetworkFile) -> list[Finding]:

@@ -44,7 +44,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "explain": "Say where a node lost each point.",
             "proof": "Prove a score against the anchored root.",
             "replay": "Compute an epoch anew and compare it with its anchor.",
-            "challenge": "Show Ethereum that an anchored score is wrong.",
+            "challenge": "Show Ethereum that NODE's score of EPOCH is wrong.",
             "watch": "Challenge forged scores by itself, until stopped.",
         },
     }

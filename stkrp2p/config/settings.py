@@ -97,9 +97,6 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     peers: Annotated[tuple[Line, ...], msgspec.Meta(max_length=PEERS_MAX)] = ()
     """First peers beside the network file's, as multiaddrs that end in `/p2p/<PeerID>`."""
 
-    council_key: Path | None = None
-    """BLS key file; only for the node that is the council of one."""
-
     council_password: Path | None = None
     """File with the password of a governor's key shares; unless named, one is made beside them."""
 
@@ -132,7 +129,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 KEYS = tuple(NodeConfig.__struct_fields__)
 PATH_KEYS = frozenset(
-    {"data_dir", "council_key", "council_password", "account_key", "account_password"}
+    {"data_dir", "council_password", "account_key", "account_password"}
 )
 LIST_KEYS = frozenset({"listen", "announce", "rpc", "beacons", "peers"})
 

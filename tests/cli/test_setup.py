@@ -188,19 +188,14 @@ def test_id_says_who_and_where(run, made):
 
 
 def test_keys_show_public_halves_files_and_modes_and_no_secret(run, made, tmp_path):
-    council = tmp_path / "council.key"
-    public = run("keys", "new", "council", council).out.split()[-1]
-    with (made / "config.toml").open("a") as file:
-        file.write(f'council_key = "{council}"\n')
     ran = run("keys", "--data-dir", made, "--json")
     assert ran.code == 0
     facts_of = {k["kind"]: k for k in ran.json()["keys"]}
     assert ran.json()["schema"] == "keys/1"
-    assert facts_of["council"]["public"] == public
     assert facts_of["node"]["public"] == peer_id_text(load_node_key(made / "node.key").node)
     assert all(k["mode"] == "0600" and k["trouble"] == "" for k in facts_of.values())
     shown = ran.out + run("keys", "show", "--data-dir", made).out
-    for path in (made / "node.key", council, tmp_path / "account.key"):
+    for path in (made / "node.key", tmp_path / "account.key"):
         assert path.read_text().strip() not in shown
 
 
@@ -216,7 +211,7 @@ def test_keys_that_are_missing_or_loose_have_their_own_exit_codes(run, made):
     assert trouble["account"].endswith(f"run: chmod 600 {made.parent}/account.key")
 
 
-@pytest.mark.parametrize("kind", ["node", "account", "council"])
+@pytest.mark.parametrize("kind", ["node", "account", "beacon"])
 def test_a_new_key_is_private_and_never_replaces_one(run, tmp_path, kind):
     path = tmp_path / "new.key"
     ran = run("keys", "new", kind, path)
@@ -260,7 +255,7 @@ def test_config_show_says_where_each_value_comes_from(run, made, monkeypatch):
     assert tuple(document["settings"]) == KEYS
     assert document["settings"]["log_level"] == "debug"
     assert document["settings"]["listen"] == ["/ip4/0.0.0.0/tcp/4001", "/ip6/::/tcp/4001"]
-    assert document["settings"]["council_key"] is None
+    assert document["settings"]["council_password"] is None
     assert document["origins"]["log_level"] == "environment STKRP2P_LOG_LEVEL"
     assert document["origins"]["data_dir"] == "flag --data-dir"
     assert document["origins"]["network"] == path

@@ -76,7 +76,7 @@ def test_help_lists_every_command_and_fits(run):
     for section, commands in SECTIONS.items():
         assert f"\n{section}:\n" in shown
         for name, text in commands.items():
-            assert f"  {name.ljust(8)}  {text}\n" in shown
+            assert f"  {name.ljust(9)}  {text}\n" in shown
     assert max(map(len, shown.splitlines())) <= 100
 
 
@@ -99,7 +99,7 @@ def joined(monkeypatch):
 
 def test_another_packages_command_is_listed_without_being_imported(run, joined):
     shown = run("--help").out
-    assert "\nMore:\n  extra     See stkrp2p extra --help.\n" in shown
+    assert "\nMore:\n  extra      See stkrp2p extra --help.\n" in shown
     assert "tests.cli.extra" not in sys.modules
 
 
