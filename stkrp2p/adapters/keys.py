@@ -49,7 +49,7 @@ class NodeKey:
 
 @dataclass(frozen=True, slots=True)
 class BlsKey:
-    """A key of the solo beacon or of a council of one."""
+    """A key of the solo beacon."""
 
     secret: Secret
     """Scalar, 32 bytes, big-endian."""
