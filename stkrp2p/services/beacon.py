@@ -76,7 +76,8 @@ BEHIND_ROUNDS_MAX = 1
 """Partials of so many rounds before the last one due still count; older rounds are caught up with."""
 
 PULL_PARTS = 4
-"""Governors whose partials did not come within this part of a period are asked for them."""
+"""Governors whose partials did not come within this part of a period are asked for them; and once
+more after twice as long."""
 
 PARTIALS_KEPT_MAX = 4 * PARTIALS_MAX
 """Own partials kept for governors that ask for the same ones."""
@@ -162,6 +163,9 @@ async def run_round_writer(ledger: Ledger, told: trio.MemoryReceiveChannel[Told]
 Made = tuple[BeaconRound, HeldRounds]
 """A round that we combined, and of which beacon it is."""
 
+Answer = tuple[int, tuple[bytes, ...]]
+"""A governor's place, and its partials."""
+
 Outbox = tuple[trio.MemorySendChannel[Made], trio.MemoryReceiveChannel[Made]]
 
 
@@ -241,9 +245,11 @@ class RoundMaker:
         self._add(held, seat.group, number, seat.share.index, signature)
         left_ms = beacon.due_ms(Round(number + 1)) - self.clock.unix_ms()
         with trio.move_on_after(max(0, left_ms) / 1000):
+            pause_s = beacon.period_ms / PULL_PARTS / 1000
             while held.get(number) is None:
-                with trio.move_on_after(beacon.period_ms / PULL_PARTS / 1000):
+                with trio.move_on_after(pause_s):
                     await held.until(number)
+                pause_s *= 2
                 if held.get(number) is None:
                     await self._pull(held, seat.group, number)
 
@@ -254,9 +260,12 @@ class RoundMaker:
             log.debug("partial not taken", governor=node.hex()[:8], error=str(error))
 
     async def _pull(self, held: HeldRounds, group: Group, number: Round) -> None:
-        """Ask the others for the partials that did not come."""
-        timeout_ms = max(1, held.beacon.period_ms // PULL_PARTS)
-        async with self._answers(group, number, 1, timeout_ms=timeout_ms) as answers:
+        """Ask those for their partials whose did not come."""
+        ballot, timeout_ms = self._ballot(held, group, number), held.beacon.period_ms // PULL_PARTS
+        known = ballot.partials.keys() | ballot.wrong
+        lacking = [n for n in self.council.others(group) if _place_of(n, group) not in known]
+        question = self._question(group, number, 1)
+        async with self._answers(group, question, lacking, timeout_ms=timeout_ms) as answers:
             async for index, (signature, *_) in answers:
                 self._add(held, group, number, index, signature)
                 if held.get(number) is not None:
@@ -400,7 +409,8 @@ class RoundMaker:
         found = await self._combined(held, group, stretch, lists)
         if found:
             return found
-        async with self._answers(group, first, count, timeout_ms=STRETCH_MS_MAX) as answers:
+        question, others = self._question(group, first, count), self.council.others(group)
+        async with self._answers(group, question, others, timeout_ms=STRETCH_MS_MAX) as answers:
             async for index, signatures in answers:
                 lists[index] = signatures
                 if (group.session, index) in self._doubted:
@@ -448,15 +458,17 @@ class RoundMaker:
                 self._doubt(group, index)
         return len(lists) < before
 
-    @asynccontextmanager
-    async def _answers(
-        self, group: Group, first: Round, count: int, *, timeout_ms: int
-    ) -> AsyncGenerator[trio.MemoryReceiveChannel[tuple[int, tuple[bytes, ...]]]]:
-        """Ask the others for partials; give what comes, whole answers only, as it comes."""
-        question = AskPartials(
+    def _question(self, group: Group, first: Round, count: int) -> AskPartials:
+        return AskPartials(
             network=self.ledger.network_id, session=group.session, first=first, count=count
         )
-        into, out = trio.open_memory_channel[tuple[int, tuple[bytes, ...]]](0)
+
+    @asynccontextmanager
+    async def _answers(
+        self, group: Group, question: AskPartials, nodes: Sequence[NodeId], *, timeout_ms: int
+    ) -> AsyncGenerator[trio.MemoryReceiveChannel[Answer]]:
+        """Ask governors for partials; give what comes, whole answers only, as it comes."""
+        into, out = trio.open_memory_channel[Answer](0)
 
         async def ask(index: int, node: NodeId) -> None:
             try:
@@ -464,13 +476,13 @@ class RoundMaker:
             except (Unreachable, ProtocolError) as error:
                 log.debug("no partials", governor=node.hex()[:8], error=str(error))
                 return
-            whole = (first, index, count)
+            whole = (question.first, index, question.count)
             if listed and (listed.first, listed.index, len(listed.signatures)) == whole:
                 await into.send((index, listed.signatures))
 
         async def ask_all() -> None:
             async with into, trio.open_nursery() as asking:
-                for node in self.council.others(group):
+                for node in nodes:
                     asking.start_soon(ask, group.governors.index(node), node)
 
         async with trio.open_nursery() as nursery:

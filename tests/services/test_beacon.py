@@ -239,6 +239,8 @@ def test_with_n_of_them_away_the_others_make_all_rounds_and_with_n_plus_1_none()
         world.all[0].scope.cancel()
         await world.until(8, after_s=0.9)
         assert numbers_of(world.all[1]) == numbers_of(world.all[2]) == {1, 2, 3, 4}
+        pulls = sum(g.server.served["AskPartials"] for g in world.all[1:3])
+        assert pulls == 0, "who gave its partial is not asked for it"
 
     in_council(story)
 
