@@ -217,6 +217,7 @@ class Node:
                 "lag_rounds": max(0, due - self.source.state.last_round),
                 "detail": self.source.state.detail,
                 "rejected": self.source.state.rejected,
+                "late_ms": {str(n): ms for n, ms in self.source.state.late_ms.items()},
                 "made": self.maker.made,
                 "partials_dropped": dict(sorted(self.maker.dropped.items())),
                 "heard": dict(sorted(self.topic.judged.items())),

@@ -9,7 +9,7 @@ the same instant.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -50,6 +50,9 @@ RETRY_PARTS = 10
 GAP_ROUNDS_MAX = 4 * ROUNDS_MAX
 """Missing past rounds fetched in one pass."""
 
+LATE_KEPT_MAX = 128
+"""Rounds of which is remembered how late they came."""
+
 MEMBERS_PER_ROUND = 2
 """A round checked among many costs as much as so many members do in `offload`."""
 
@@ -62,6 +65,15 @@ class BeaconState:
     detail: str = "no round yet"
     rejected: int = 0
     """Rounds that did not verify."""
+
+    late_ms: dict[Round, int] = field(default_factory=dict)
+    """How long after they were due the last rounds were here, verified; none that the next overtook."""
+
+    def note(self, number: Round, late_ms: int) -> None:
+        """Remember when a round came."""
+        self.late_ms[number] = late_ms
+        if len(self.late_ms) > LATE_KEPT_MAX:
+            del self.late_ms[next(iter(self.late_ms))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +256,7 @@ async def _take_current(
     found = await _look_for(source, ledger, clock, number)
     if found is None:
         return
+    source.state.note(number, clock.unix_ms() - ledger.genesis.beacon.due_ms(number))
     await _until_seeded(ledger, number)
     try:
         arrivals.send_nowait(Arrival(found, trio.current_time()))

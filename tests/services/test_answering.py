@@ -33,6 +33,7 @@ from stkrp2p.core.roster import Registration
 from stkrp2p.core.types import Epoch, Kind, NodeId, Operator, ProtocolError, Round
 from stkrp2p.core.wire import INTEGER_MAX, decode, encode
 from stkrp2p.ports import RegistrySnapshot
+from stkrp2p.services.rounds import LATE_KEPT_MAX, BeaconState
 from stkrp2p.services.sync import NOTHING
 from testnet.sim import SimNetwork, SimNode
 from tests.sim.kit import ROUND_S, simulate, until_mid_epoch
@@ -256,6 +257,14 @@ def test_a_directory_hands_out_all_records_in_time_and_takes_only_newer_signed_o
     in_network(story)
 
 
+def test_how_late_rounds_came_is_remembered_of_the_last_ones_only() -> None:
+    state = BeaconState()
+    for number in range(1, LATE_KEPT_MAX + 3):
+        state.note(Round(number), number % 7)
+    kept = range(3, LATE_KEPT_MAX + 3)
+    assert state.late_ms == {number: number % 7 for number in kept}
+
+
 def test_status_and_peers_are_plain_json_and_say_how_the_node_does() -> None:
     async def story(network: SimNetwork) -> None:
         await trio.sleep(ROUND_S)
@@ -264,6 +273,9 @@ def test_status_and_peers_are_plain_json_and_say_how_the_node_does() -> None:
         assert status["roster"] == {"members": 5, "is_member": True, "is_final": True}
         assert status["store"]["is_writable"]
         assert status["beacon"]["lag_rounds"] <= 1
+        late_ms = status["beacon"]["late_ms"]
+        assert list(late_ms) == [str(n) for n in range(1, status["beacon"]["last_round"] + 1)]
+        assert all(0 <= ms < ROUND_S * 1000 for ms in late_ms.values())
         assert status["score"]["uptime_ppm"] == 1_000_000
         peers = msgspec.json.decode(msgspec.json.encode(node.peers()))
         assert len(peers["peers"]) == 4
