@@ -113,6 +113,7 @@ abstract contract Bonds is IBonds {
     ///      may follow.
     function _slash(address challenger) internal {
         uint256 amount = uint256(pool) * SLASH_BPS / BPS;
+        // slither-disable-next-line divide-before-multiply -- a share of what is taken, to the unit
         uint256 reward = amount * REWARD_BPS / BPS;
         pool -= SafeCast.toUint128(amount);
         emit Slashed(amount, reward);

@@ -67,14 +67,17 @@ contract ReputationAnchor is IChallenges, Anchors, Scoring {
             if (!_isAbsent(header.rosterRoot, given.stranger, given.score)) revert NotStranger();
             return STRANGER;
         }
-        ScoreMath.Claim memory claim;
-        claim.score = _score(given.score);
-        claim.old = _oldScore(given);
-        claim.epoch = header.epoch;
-        claim.medianPpm = header.medianPpm;
-        claim.isVoid = header.isVoid;
-        bytes calldata matrix = given.matrix;
-        if (!header.isVoid) (claim.auditors, claim.rounds, matrix) = _seen(given);
+        uint256[SCORE_WORDS] memory old = _oldScore(given);
+        (uint256 auditors, uint256 rounds, bytes calldata matrix) = _seen(given);
+        ScoreMath.Claim memory claim = ScoreMath.Claim({
+            score: _score(given.score),
+            old: old,
+            auditors: auditors,
+            rounds: rounds,
+            epoch: header.epoch,
+            medianPpm: header.medianPpm,
+            isVoid: header.isVoid
+        });
         return ScoreMath.fault(claim, matrix, _params());
     }
 
@@ -100,12 +103,14 @@ contract ReputationAnchor is IChallenges, Anchors, Scoring {
         return _score(given.old);
     }
 
-    /// @dev How many auditors the member had, in how many rounds it was drawn, and what they saw.
+    /// @dev How many auditors the member had, in how many rounds it was drawn, and what they saw;
+    ///      nothing in a void epoch, which goes by the score before alone.
     function _seen(Challenge calldata given)
         private
         pure
         returns (uint256 auditors, uint256 rounds, bytes calldata matrix)
     {
+        if (given.header.isVoid) return (0, 0, given.matrix[:0]);
         Leaf calldata evidence = given.evidence;
         if (evidence.words.length == 0 && given.light.words.length != 0) {
             _checkMember(given.header.rosterRoot, given.light);
@@ -130,8 +135,8 @@ contract ReputationAnchor is IChallenges, Anchors, Scoring {
     {
         if (root == 0) return true;
         if (shown.length == 0) return false;
-        uint256[2] memory below;
-        uint256[2] memory above;
+        uint256[2] memory below = [uint256(0), 0];
+        uint256[2] memory above = [type(uint256).max, type(uint256).max];
         for (uint256 i = 0; i < shown.length; ++i) {
             _checkMember(root, shown[i]);
             bytes32[] calldata words = shown[i].words;

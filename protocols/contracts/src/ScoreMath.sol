@@ -278,6 +278,7 @@ library ScoreMath {
         s /= designEffect;
         n /= designEffect;
         if (n == 0) return 0;
+        // slither-disable-next-line divide-before-multiply -- rounded as the protocol says
         uint256 root = Math.sqrt(((s * (n - s) / n) << 16) + (1 << 32));
         return Math.saturatingSub(s + 2 * Q16, 2 * root) * ONE_PPM / (n + 4 * Q16);
     }
