@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from stkrp2p.adapters.chain.wallet import GAS_MAX
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.fraud import MATRIX, Sighted
 from stkrp2p.core.merkle import words
-from stkrp2p.core.params import PRESETS
+from stkrp2p.core.params import BATCH_BYTES_MAX, K_AUD_MAX, PRESETS
 from stkrp2p.core.score import Score
+from stkrp2p.core.types import Outcome
 from testnet.contracts import running_chain
 from testnet.vectors.claims import Claim, claims, possible_claims
 
@@ -83,6 +86,14 @@ def test_the_contract_finds_the_faults_that_the_vectors_name(harness):
         for case in cases
     ]
     assert faults(harness, found) == [case["fault"] for case in cases]
+
+
+def test_the_largest_matrix_of_any_preset_fits_into_a_transaction(harness):
+    rounds = BATCH_BYTES_MAX // K_AUD_MAX  # a batch has a row for each of as many targets
+    [claim] = claims(seed=4, count=1)
+    sighted = Sighted(K_AUD_MAX, rounds, bytes([Outcome.OK]) * (K_AUD_MAX * rounds))
+    row = replace(claim, sighted=sighted).row()
+    assert harness.functions.faults(1, row).estimate_gas() < GAS_MAX
 
 
 def score_from(numbers: str) -> Score:

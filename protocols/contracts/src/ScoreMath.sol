@@ -164,8 +164,13 @@ library ScoreMath {
         seen.last = last;
         for (uint256 round = 0; round < rounds; ++round) {
             uint256 votes = 0;
-            for (uint256 place = round; place < matrix.length; place += rounds) {
-                votes += (VOTES >> (8 * uint256(uint8(matrix[place])))) & 0xff;
+            for (uint256 place = round; place < matrix.length;) {
+                uint256 outcome = uint8(matrix[place]);
+                unchecked {
+                    // At most 15 votes of 0x11, and places below the length of calldata.
+                    votes += (VOTES >> (outcome << 3)) & 0xff;
+                    place += rounds;
+                }
             }
             uint256 reports = votes >> 4;
             if (reports == 0 || 2 * reports < auditors) continue;
