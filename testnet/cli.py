@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from testnet.finding import Finding
     from testnet.plan import Plan
-    from testnet.verdict import Finding
 
 EXIT_FAILED = 1
 EXIT_NOT_RUNNING = 3

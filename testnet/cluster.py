@@ -316,7 +316,7 @@ def _peer_id(member: Member) -> str:
     return peer_id_text(NodeId(bytes.fromhex(member.entry.node)))
 
 
-def _group_of(member: Member) -> Group | None:
+def group_of(member: Member) -> Group | None:
     """Return the group that a governor's ceremony left on its disk."""
     found = sorted(Path(member.entry.data_dir).glob("council/*/group"))
     return decode(found[-1].read_bytes(), Group) if found else None
@@ -476,7 +476,7 @@ class _Build:
             log = Path(member.entry.data_dir) / "dkg.log"
             pids.append(self.spawner.spawn(command, log, namespace=member.namespace))
         await self._until_ended(pids)
-        groups = {group for m in self._governors if (group := _group_of(m)) is not None}
+        groups = {group for m in self._governors if (group := group_of(m)) is not None}
         if len(groups) != 1:
             raise ClusterFailed(f"the governors made {len(groups)} keys; see node*/dkg.log")
         group = groups.pop()

@@ -8,9 +8,10 @@ import trio
 from rich.console import Console  # noqa: TC002 - as everywhere else
 
 from testnet.cluster import Cluster, run_down, run_flaky, running
+from testnet.finding import Finding
 from testnet.manifest import RUNS
 from testnet.plan import Plan, Role
-from testnet.verdict import Finding, judge_run
+from testnet.verdict import judge_run
 from testnet.watch import watch
 
 SETTLE_S = 4.0

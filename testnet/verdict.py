@@ -1,15 +1,13 @@
 """Does what the design promises hold in this run? Asked of every node's store and of the chain.
 
-Every honest node's evidence is folded anew from its own store, epoch by epoch, and must give the
-header that stands on Ethereum, byte for byte. Then the scores must tell the nodes' true story.
+The council must have made every round, and in time. Every honest node's evidence is folded anew from
+its own store, epoch by epoch, and must give the header that stands on Ethereum, byte for byte. Then the
+scores must tell the nodes' true story.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-import msgspec
 
 from stkrp2p.adapters.store import SqliteStore, StoreError
 from stkrp2p.core.anchor import Header, differences
@@ -18,15 +16,9 @@ from stkrp2p.core.types import Epoch, NodeId, Outcome
 from stkrp2p.core.verdict import Verdict
 from stkrp2p.services.history import NotReplayable, Replay, replay
 from testnet.cluster import Cluster, Member
+from testnet.council_verdict import judge_council
+from testnet.finding import Finding, folder_of, members_in, of_several
 from testnet.plan import HONEST, Role
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One promise, and whether it held."""
-
-    promise: str
-    held: bool
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,60 +36,87 @@ async def judge_run(cluster: Cluster) -> tuple[Finding, ...]:
     """Return all findings; the run held if all of them did."""
     epochs = cluster.plan.epochs
     anchored = [r.header for r in await cluster.chain.anchors(Epoch(0))][:epochs]
-    findings = [
-        Finding(
-            promise=f"{epochs} epochs are anchored on Ethereum",
-            held=len(anchored) == epochs,
-            detail=f"{len(anchored)} anchored, none void"
-            if not any(h.is_void for h in anchored)
-            else "void: " + ", ".join(str(h.epoch) for h in anchored if h.is_void),
-        )
-    ]
-    for member in cluster.members:
-        if member.entry.role in HONEST:
-            findings.append(await _check_member(cluster, member, anchored))
-        elif member.entry.role is Role.LIGHT:
-            findings.append(await _check_light(member, anchored))
+    findings = [_check_anchors(cluster, anchored), *await judge_council(cluster)]
+    findings.append(await _check_full(cluster, anchored))
+    if cluster.plan.light:
+        findings.append(await _check_light(cluster, anchored))
     standings = await read_standings(cluster, Epoch(len(anchored) - 1))
     return (*findings, *_check_scores(standings), *await _check_explanation(cluster, anchored))
 
 
-async def _check_member(cluster: Cluster, member: Member, anchored: list[Header]) -> Finding:
-    promise = f"{member.entry.name} holds evidence that gives the anchored roots"
+def _check_anchors(cluster: Cluster, anchored: list[Header]) -> Finding:
+    epochs, void = cluster.plan.epochs, [str(h.epoch) for h in anchored if h.is_void]
+    taken_back = cluster.chain.voids
+    return Finding(
+        promise=f"{epochs} epochs are anchored on Ethereum, each once",
+        held=[h.epoch for h in anchored] == list(range(epochs)) and not taken_back,
+        detail=f"{len(anchored)} anchored in order, {taken_back} taken back, "
+        f"void: {', '.join(void) or 'none'}",
+    )
+
+
+# ------------------------------------------------------------------------------- evidence
+
+
+async def _check_full(cluster: Cluster, anchored: list[Header]) -> Finding:
+    members = members_in(cluster, HONEST)
+    faults = [await _fault_of_evidence(cluster, m, anchored) for m in members]
+    return of_several(
+        f"{len(members)} full nodes hold evidence that gives the anchored roots",
+        members,
+        faults,
+        f"{len(anchored)} epochs recomputed from each store, byte-equal",
+    )
+
+
+async def _fault_of_evidence(cluster: Cluster, member: Member, anchored: list[Header]) -> str:
+    if not anchored:
+        return "nothing is anchored"
     try:
-        async with SqliteStore.open_reader(Path(member.entry.data_dir)) as store:
+        async with SqliteStore.open_reader(folder_of(member)) as store:
             for header in anchored:
                 done = await replay(cluster.genesis, store, Epoch(header.epoch))
                 wrong = differences(done.closed.header, header)
                 if wrong:
-                    detail = f"epoch {header.epoch}: {', '.join(wrong)} differ"
-                    return Finding(promise=promise, held=False, detail=detail)
+                    return f"epoch {header.epoch}: {', '.join(wrong)} differ"
     except (NotReplayable, StoreError) as error:
-        return Finding(promise=promise, held=False, detail=str(error))
-    detail = f"{len(anchored)} epochs recomputed, byte-equal"
-    return Finding(promise=promise, held=bool(anchored), detail=detail)
+        return str(error)
+    return ""
 
 
-async def _check_light(member: Member, anchored: list[Header]) -> Finding:
-    promise = f"{member.entry.name} (light) follows the anchored roots"
+async def _check_light(cluster: Cluster, anchored: list[Header]) -> Finding:
+    members = members_in(cluster, {Role.LIGHT})
+    faults = [await _fault_of_following(m, anchored) for m in members]
+    return of_several(
+        f"{len(members)} light nodes follow the anchored roots",
+        members,
+        faults,
+        f"up to epoch {len(anchored) - 1}, each with a proof of its own score",
+    )
+
+
+async def _fault_of_following(member: Member, anchored: list[Header]) -> str:
+    if not anchored:
+        return "nothing is anchored"
+    last = Epoch(anchored[-1].epoch)
     try:
-        async with SqliteStore.open_reader(Path(member.entry.data_dir)) as store:
-            last = await store.last_anchored()
-            stored = await store.epoch(Epoch(len(anchored) - 1))
-            scores = await store.scores(Epoch(len(anchored) - 1))
+        async with SqliteStore.open_reader(folder_of(member)) as store:
+            stored, scores = await store.epoch(last), await store.scores(last)
     except StoreError as error:
-        return Finding(promise=promise, held=False, detail=str(error))
-    held = stored is not None and stored.header == anchored[-1]
-    proved = "own score proved" if scores else "no proof of its own score"
-    detail = f"up to epoch {last}, {proved}"
-    return Finding(promise=promise, held=held and bool(scores), detail=detail)
+        return str(error)
+    if stored is None or stored.header != anchored[-1]:
+        return f"epoch {last} is not there, or another one"
+    return "" if scores else "no proof of its own score"
+
+
+# ------------------------------------------------------------------------------- scores
 
 
 async def read_standings(cluster: Cluster, last: Epoch) -> tuple[Standing, ...]:
     """Return every node's standing after an epoch, as the council's store has it."""
     if last < 0:
         return ()
-    async with SqliteStore.open_reader(Path(cluster.members[0].entry.data_dir)) as store:
+    async with SqliteStore.open_reader(folder_of(cluster.members[0])) as store:
         tables = [await store.scores(Epoch(e)) for e in range(last + 1)]
     by_node = [{NodeId(s.node): s for s in table} for table in tables]
     return tuple(
@@ -155,7 +174,7 @@ async def _check_explanation(cluster: Cluster, anchored: list[Header]) -> list[F
     victims = [m for m in cluster.members if m.entry.role is Role.DOWN]
     if not victims or not anchored:
         return []
-    async with SqliteStore.open_reader(Path(cluster.members[0].entry.data_dir)) as store:
+    async with SqliteStore.open_reader(folder_of(cluster.members[0])) as store:
         try:
             done = await replay(cluster.genesis, store, Epoch(anchored[-1].epoch))
         except NotReplayable as error:

@@ -23,7 +23,7 @@ from stkrp2p.core.types import Digest, Epoch, NodeId, Round
 from stkrp2p.services.history import NotReplayable, replay
 from testnet.cluster import Cluster, Member, running
 from testnet.plan import Plan
-from testnet.watch import ask_all
+from testnet.status import ask_all
 
 NODES = 6
 LIGHT = 1

@@ -26,7 +26,7 @@ from stkrp2p.services.history import replay
 from testnet import manifest, rig
 from testnet.cluster import Cluster, Member, running
 from testnet.plan import Plan
-from testnet.watch import ask_all
+from testnet.status import ask_all
 
 NODES = 6
 HALF = NODES // 2
