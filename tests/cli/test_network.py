@@ -325,9 +325,9 @@ def test_doctor_sees_the_chain_and_the_registration(fresh, node, run):
     other = node.parent / "other.toml"
     text = dump_network(deployed.genesis).replace("chain_id = 31337", "chain_id = 1")
     other.write_text(text)
-    ran = run("doctor", "--config", node, "--json")
     node.write_text(node.read_text().replace(str(node.parent.parent / "net.toml"), str(other)))
-    found = findings_of(run("doctor", "--config", node, "--json"))
+    ran = run("doctor", "--config", node, "--json")
+    found = findings_of(ran)
     assert found["Ethereum"]["health"] == "bad"
     assert found["Ethereum"]["detail"].startswith("wrong_chain: ")
     assert ran.code == 3

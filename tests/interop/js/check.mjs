@@ -154,7 +154,7 @@ group('shuffle', 'large', shuffle.large.cases, (c) => {
 
 const assignment = load('assignment')
 group('assignment', 'seeds', assignment.seeds, (c) =>
-  hex(epoch.seedOf(raw(c.network), c.epoch, raw(c.randomness), raw(c.roster_root))) === c.seed)
+  hex(epoch.seedOf(raw(c.network), c.epoch, raw(c.randomness), raw(c.roster_root), raw(c.mixed ?? ''))) === c.seed)
 group('assignment', 'cases', assignment.cases, (c) => {
   const members = c.members.map((m) => ({ node: raw(m.node), operator: raw(m.operator), kind: m.kind }))
   const found = new epoch.Assignment(raw(c.seed), members, c)
