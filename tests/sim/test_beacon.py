@@ -125,7 +125,9 @@ def test_with_n_governors_killed_rounds_and_anchors_go_on() -> None:
     simulate(603, story, full=9, governors=COUNCIL, rounds_by=RoundsBy.COUNCIL)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))]
+)
 def test_with_n_plus_1_governors_killed_rounds_stop_and_come_back_with_one_and_cost_nobody(
     seed: int,
 ) -> None:
@@ -163,6 +165,7 @@ def test_with_n_plus_1_governors_killed_rounds_stop_and_come_back_with_one_and_c
     simulate(610 + seed, story, full=9, governors=COUNCIL, rounds_by=RoundsBy.COUNCIL)
 
 
+@pytest.mark.slow
 def test_an_outage_longer_than_memory_is_made_up_for_to_the_last_epoch() -> None:
     async def story(network: SimNetwork) -> None:
         await network.until_folded(0)
