@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
+from stkrp2p.adapters.chain.abi import interface
 from stkrp2p.config import read_network
 from stkrp2p.core.params import MINIMAL
 from testnet.bench.figures import Figure, Report
@@ -39,7 +40,8 @@ def _facts(folder: Path) -> Manifest | None:
 
 def _is_anchored(facts: Manifest, client: httpx.Client) -> bool:
     anchor = read_network(Path(facts.network)).genesis.anchor
-    where = {"address": f"0x{anchor.hex()}", "fromBlock": "0x0"}
+    event = f"0x{interface('ReputationAnchor').topic('Anchored').hex()}"
+    where = {"address": f"0x{anchor.hex()}", "topics": [event], "fromBlock": "0x0"}
     order = {"jsonrpc": "2.0", "id": 1, "method": "eth_getLogs", "params": [where]}
     return bool(client.post(facts.rpc, json=order).json().get("result"))
 

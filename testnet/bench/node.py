@@ -25,7 +25,7 @@ from stkrp2p.adapters.clock import SystemClock
 from testnet.bench import process
 from testnet.bench.figures import Figure, Report
 from testnet.cluster import Cluster, Member, running, stop
-from testnet.plan import Plan, Role
+from testnet.plan import Plan, Role, council_that_fits
 
 IDLE_PERCENT_MAX = 1.0
 BUSY_PERCENT_MAX = 10.0
@@ -41,6 +41,7 @@ BUSY_EPOCHS = 3
 """Epochs over which nodes are measured, after one to settle in."""
 
 STATUS_RUNS = 5
+_KINDS = {"full node": Role.HEALTHY, "governor": Role.COUNCIL, "light node": Role.LIGHT}
 _NAMES = {"stkrp2p": "stkrp2p.node", "libp2p": "stkrp2p.adapters.libp2p.edge", "web3": "web3"}
 
 
@@ -101,6 +102,7 @@ async def node_costs(
     plan = PatientPlan(
         nodes=scale.nodes,
         light=scale.light,
+        council=council_that_fits(scale.nodes),
         down=0,
         flaky=0,
         epochs=1 + scale.epochs,
@@ -118,9 +120,13 @@ async def node_costs(
 
 def _start_anew(cluster: Cluster, profiles: Path | None) -> dict[str, subprocess.Popen[bytes]]:
     """Replace one full and one light node by processes that share nothing."""
-    chosen = [cluster.members[1], *[m for m in cluster.members if m.entry.role is Role.LIGHT][:1]]
+    chosen = [*_first_of(cluster, Role.HEALTHY), *_first_of(cluster, Role.LIGHT)]
     stop([m.entry.pid for m in chosen])
     return {m.entry.name: _started(m, profiles) for m in chosen}
+
+
+def _first_of(cluster: Cluster, role: Role) -> list[Member]:
+    return [m for m in cluster.members if m.entry.role is role][:1]
 
 
 def _started(member: Member, profiles: Path | None) -> subprocess.Popen[bytes]:
@@ -226,23 +232,14 @@ def measure(*, is_quick: bool) -> Report:
 
 
 def _cpu_figures(costs: Sequence[NodeCost]) -> list[Figure]:
-    full = [c for c in costs if c.role == Role.HEALTHY]
-    light = [c for c in costs if c.role == Role.LIGHT]
-    count = len(costs) - len(light)
-    rows = [
-        ("idle full node, processor", [c.idle_percent for c in full], IDLE_PERCENT_MAX),
-        ("idle light node, processor", [c.idle_percent for c in light], IDLE_PERCENT_MAX),
-        (
-            f"full node among {count} and {len(light)} light",
-            [c.busy_percent for c in full],
-            BUSY_PERCENT_MAX,
-        ),
-        (
-            f"light node among {count} and {len(light)} light",
-            [c.busy_percent for c in light],
-            BUSY_PERCENT_MAX,
-        ),
-    ]
+    count = sum(c.role != Role.LIGHT for c in costs)
+    among = f"among {count} and {len(costs) - count} light"
+    rows = []
+    for name, role in _KINDS.items():
+        found = [c for c in costs if c.role == role]
+        idle, busy = [c.idle_percent for c in found], [c.busy_percent for c in found]
+        rows.append((f"idle {name}, processor", idle, IDLE_PERCENT_MAX))
+        rows.append((f"{name} {among}", busy, BUSY_PERCENT_MAX))
     return [
         Figure(
             name=name,

@@ -26,6 +26,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "council": "council",
         "start": "start",
         "gossip": "gossip",
+        "beacon": "beacon",
         "node": "node",
         "testnet": "first_anchor",
     }

@@ -37,10 +37,18 @@ FIGURES = {
         "gossip: stock, 2 nodes, 1 link each",
         "gossip: ours, 4 nodes, 3 links each, idle",
     ],
+    "beacon": [
+        "a round at all 3 governors, p50",
+        "a round at all 3 governors, p95",
+        "a round at all 4 nodes, p50",
+        "a round at all 4 nodes, p95",
+    ],
     "node": [
         "idle full node",
+        "idle governor",
         "idle light node",
         "full node among 4 and 1 light",
+        "governor among 4 and 1 light",
         "full node, resident",
     ],
     "testnet": ["testnet up"],
@@ -49,6 +57,7 @@ FIGURES = {
 
 MARKS = {
     "gas": [pytest.mark.chain],
+    "beacon": [pytest.mark.slow, pytest.mark.e2e],
     "node": [pytest.mark.slow, pytest.mark.e2e],
     "testnet": [pytest.mark.slow, pytest.mark.e2e],
 }
