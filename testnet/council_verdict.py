@@ -40,10 +40,10 @@ async def _check_governors(cluster: Cluster) -> Finding:
     names = [m.entry.name for m in governors]
     made = [str(_beacon(status.get(name, {})).get("made")) for name in names]
     return of_several(
-        f"{len(governors)} governors hold a share each of the same keys",
+        "every governor holds its share of the council's keys",
         governors,
         [_fault(m, said.get(m.entry.name, {}), status.get(m.entry.name, {})) for m in governors],
-        "no partial was wrong; rounds that each combined itself: " + ", ".join(made),
+        f"{len(governors)} governors, no wrong partial; rounds combined by each: {', '.join(made)}",
     )
 
 

@@ -20,6 +20,9 @@ from testnet.council_verdict import judge_council
 from testnet.finding import Finding, folder_of, members_in, of_several
 from testnet.plan import HONEST, Role
 
+FLAKY_EPOCHS_MIN = 3
+"""After fewer epochs a node that died in the second may still be above one that fails now and then."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
@@ -62,10 +65,10 @@ async def _check_full(cluster: Cluster, anchored: list[Header]) -> Finding:
     members = members_in(cluster, HONEST)
     faults = [await _fault_of_evidence(cluster, m, anchored) for m in members]
     return of_several(
-        f"{len(members)} full nodes hold evidence that gives the anchored roots",
+        "every full node holds evidence that gives the anchored roots",
         members,
         faults,
-        f"{len(anchored)} epochs recomputed from each store, byte-equal",
+        f"{len(members)} nodes, {len(anchored)} epochs recomputed from each store, byte-equal",
     )
 
 
@@ -88,10 +91,10 @@ async def _check_light(cluster: Cluster, anchored: list[Header]) -> Finding:
     members = members_in(cluster, {Role.LIGHT})
     faults = [await _fault_of_following(m, anchored) for m in members]
     return of_several(
-        f"{len(members)} light nodes follow the anchored roots",
+        "every light node follows the anchored roots",
         members,
         faults,
-        f"up to epoch {len(anchored) - 1}, each with a proof of its own score",
+        f"{len(members)} nodes, up to epoch {len(anchored) - 1}, each with a proof of its own score",
     )
 
 
@@ -149,7 +152,7 @@ def _check_scores(standings: tuple[Standing, ...]) -> list[Finding]:
                 detail="; ".join(" > ".join(percent(u) for u in f) for f in falls),
             )
         )
-    if flaky:
+    if flaky and max(len(s.uptimes_ppm) for s in standings) >= FLAKY_EPOCHS_MIN:
         worst = max(down, default=0)
         findings.append(
             Finding(
