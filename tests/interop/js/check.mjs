@@ -6,13 +6,14 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 
+import * as council from './council.mjs'
 import * as crypto from './crypto.mjs'
 import * as epoch from './epoch.mjs'
 import * as evidence from './evidence.mjs'
 import * as fraud from './fraud.mjs'
 import * as score from './score.mjs'
 import {
-  Answer, BatchBody, Delta, Envelope, Proposal, Question, QUESTIONS, Receipt, SCORE_FIELDS, SealedAnchor, SHAPES
+  Answer, BatchBody, Delta, Envelope, Group, Proposal, Question, QUESTIONS, Receipt, SCORE_FIELDS, SealedAnchor, SHAPES
 } from './messages.mjs'
 import { decode, decodeTagged, encode, encodeAny, Refused } from './wire.mjs'
 
@@ -130,6 +131,108 @@ group('beacon', 'epochs', beacon.epochs, (c) => {
 })
 group('beacon', 'epoch_of', beacon.epoch_of, (c) =>
   epoch.epochOf({ firstRound: beacon.epochs[0].first_round, params: beacon.epochs[0] }, c.round) === c.epoch)
+
+group('beacon', 'mixed_rounds', beacon.mixed_rounds, (c) =>
+  epoch.mixedRound(epoch.readGenesis(net.cases.at(-1).genesis), c.epoch) === c.round)
+group('beacon', 'news', beacon.news, (c) => {
+  const held = new Map(beacon.solo.rounds.filter((r) => c.held.includes(r.round)).map((r) => [BigInt(r.round), raw(r.signature)]))
+  const found = epoch.judgeNews(raw(c.frame), {
+    genesis: epoch.readGenesis(net.cases[0].genesis),
+    nowMs: c.now_ms,
+    held: (isMixed, number) => isMixed ? undefined : held.get(number)
+  })
+  return found.judgement === c.judgement.toLowerCase() && isSameReason(found.reason, c.reason)
+})
+
+// ---------------------------------------------------------------- council
+
+const groups = load('group')
+const word = (value) => hex(crypto.fixed(value, 32))
+const groupNamed = new Map(groups.groups.map((c) => [c.name, council.readGroup(raw(c.frame))]))
+group('group', 'weights', groups.weights, (c) => same(council.weightsOf(c.x.map(BigInt)).map(word), c.weights))
+group('group', 'groups', groups.groups, (c) => {
+  const found = groupNamed.get(c.name)
+  const { session, governors, commitments } = found
+  return same({ session, governors, commitments }, c.fields) && hex(encode(Group, found)) === c.frame &&
+    hex(council.groupHash(found)) === c.hash && found.threshold === c.threshold && c.public_shares.every((shares, purpose) =>
+    same(governors.map((_, i) => council.publicShare(found, purpose, i)), shares))
+})
+group('group', 'partials', groups.partials, (c) => {
+  const { secrets } = groups.groups.find((g) => g.name === c.group)
+  const partial = council.partialOf(crypto.big(raw(secrets[c.purpose][c.index])), c.purpose, raw(c.message))
+  return hex(partial) === c.partial &&
+    council.isPartial(groupNamed.get(c.group), c.purpose, c.index, raw(c.message), partial)
+})
+group('group', 'forged', groups.forged, (c) =>
+  council.isPartial(groupNamed.get(c.group), c.purpose, c.index, raw(c.message), raw(c.partial)) === c.is_partial)
+group('group', 'combined', groups.combined, (c) => {
+  const partials = new Map(Object.entries(c.partials).map(([index, partial]) => [Number(index), raw(partial)]))
+  return same(council.combine(groupNamed.get(c.group), c.purpose, raw(c.message), partials), c.signature)
+})
+group('group', 'refused', groups.refused, (c) => isSameReason(c.reason, reasonOf(() => council.readGroup(raw(c.frame)))))
+
+const dkg = load('dkg')
+const governorSecret = new Map(dkg.governors.map((g) => [g.node, raw(g.secret)]))
+const ceremonies = new Map(dkg.ceremonies.map((c) => [c.name, council.ceremonyOf({
+  chainId: c.chain_id,
+  board: raw(c.contract),
+  session: c.session,
+  dealers: c.dealers.map(raw),
+  receivers: c.receivers.map(raw),
+  old: c.old === null ? null : council.readGroup(raw(c.old))
+})]))
+const secretsOf = (ceremony) => ceremony.receivers.map((node) => governorSecret.get(hex(node)))
+const judged = new Map()
+const judgedDeal = (name, dealer, body) => {
+  const key = `${name} ${dealer} ${body}`
+  const frame = raw(dkg.bodies[body])
+  if (!judged.has(key)) judged.set(key, council.judgeDeal(ceremonies.get(name), dealer, crypto.sha256(frame), frame))
+  return judged.get(key)
+}
+group('dkg', 'governors', dkg.governors, (c) => hex(crypto.nodeOf(raw(c.secret))) === c.node)
+group('dkg', 'ceremonies', dkg.ceremonies, (c) => {
+  const { id, threshold, quorum } = ceremonies.get(c.name)
+  return same({ id, threshold, quorum }, { id: c.id, threshold: c.threshold, quorum: c.quorum })
+})
+group('dkg', 'deals', dkg.deals, (c) => {
+  const ceremony = ceremonies.get(c.ceremony)
+  const old = c.old && c.old.map((share) => crypto.big(raw(share)))
+  const frame = council.makeDeal(ceremony, c.dealer, raw(c.seed), old)
+  const deal = council.checkDeal(ceremony, c.dealer, raw(c.hash), frame)
+  return hex(frame) === dkg.bodies[c.body] && secretsOf(ceremony).every((secret, receiver) => {
+    const shares = council.openShares(deal, receiver, secret)
+    return hex(shares) === c.shares[receiver] && reasonOf(() => council.checkShares(deal, receiver, shares)) === ''
+  })
+})
+group('dkg', 'checked', dkg.checked, (c) => {
+  const frame = raw(c.frame)
+  return isSameReason(c.reason, reasonOf(() =>
+    council.checkDeal(ceremonies.get(c.ceremony), c.dealer, crypto.sha256(frame), frame)))
+})
+group('dkg', 'shares', dkg.shares, (c) =>
+  reasonOf(() => council.checkShares(judgedDeal(c.ceremony, c.dealer, `${c.ceremony} ${c.dealer}`), c.receiver, raw(c.shares))) === c.reason)
+group('dkg', 'sessions', dkg.sessions, (c) => {
+  const ceremony = ceremonies.get(c.ceremony)
+  const bodies = ceremony.dealers.map((_, dealer) => c.bodies[dealer])
+  const deals = bodies.map((body, dealer) => body && judgedDeal(c.ceremony, dealer, body))
+  const board = {
+    posted: bodies.map((body) => body && crypto.sha256(raw(dkg.bodies[body]))),
+    complaints: ceremony.receivers.map((_, receiver) => c.complaints[receiver] ?? undefined),
+    justifications: c.justifications.map((j) => ({ ...j, shares: raw(j.shares) }))
+  }
+  const secrets = secretsOf(ceremony)
+  const own = secrets.map((secret, receiver) => council.complaintsOf(board.posted, deals, receiver, secret))
+  let concluded = null
+  const reason = reasonOf(() => { concluded = council.conclude(ceremony, board, deals) })
+  const isRight = same(own, c.own_complaints) && own.every((bits) => council.mayRespond(ceremony, bits)) && reason === c.reason
+  if (!isRight || concluded === null) return isRight
+  const { counted, group: made } = concluded
+  const shares = secrets.map((secret, receiver) => council.sharesOf(counted, board, receiver, secret))
+  return same(counted.map((one) => one.dealer), c.deals) && hex(encode(Group, made)) === c.group &&
+    same(shares.map((of) => of && of.map(word).join('')), c.shares) && shares.every((of, receiver) => of === null ||
+    of.every((share, purpose) =>
+      crypto.pointBytes(crypto.G2.BASE.multiplyUnsafe(share)).equals(council.publicShare(made, purpose, receiver))))
+})
 
 // ---------------------------------------------------------------- membership
 

@@ -1,7 +1,10 @@
 // Hashes, tags, signatures and trees: protocols/README.md, section 3.
 
+import { hsalsa, xsalsa20poly1305 } from '@noble/ciphers/salsa.js'
 import { bls12_381 as bls } from '@noble/curves/bls12-381.js'
-import { ed25519 } from '@noble/curves/ed25519.js'
+import { ed25519, x25519 } from '@noble/curves/ed25519.js'
+import { blake2b } from '@noble/hashes/blake2.js'
+import { hmac } from '@noble/hashes/hmac.js'
 import { sha256 as sha2, sha512 } from '@noble/hashes/sha2.js'
 import { keccak_256 } from '@noble/hashes/sha3.js'
 
@@ -9,6 +12,7 @@ const join = (parts) => Buffer.concat(parts.map((part) => typeof part === 'strin
 
 export const sha256 = (...parts) => Buffer.from(sha2(join(parts)))
 export const keccak = (...parts) => Buffer.from(keccak_256(join(parts)))
+export const hmac512 = (key, ...parts) => Buffer.from(hmac(sha512, key, join(parts)))
 
 export const big = (raw) => raw.length === 0 ? 0n : BigInt('0x' + Buffer.from(raw).toString('hex'))
 export const little = (raw) => big(Buffer.from(raw).reverse())
@@ -60,13 +64,68 @@ const point = (group, raw, width) => {
   return found
 }
 
+/** Integers modulo the order of both groups. */
+export const Fr = bls.fields.Fr
+export const G2 = bls.G2.Point
+G2.BASE.precompute(8)
+
+/** Reads a point of a subgroup; throws for any other and for the identity. */
+export const readG1 = (raw) => point(bls.G1, raw, 48)
+export const readG2 = (raw) => point(bls.G2, raw, 96)
+export const pointBytes = (point) => Buffer.from(point.toBytes(true))
+export const sumOf = (points) => points.reduce((sum, one) => sum.add(one))
+
+export const blsSign = (secret, message, dst) =>
+  pointBytes(bls.shortSignatures.hash(message, Buffer.from(dst, 'ascii')).multiplyUnsafe(secret))
+
 /** Checks a signature in G1 by a key in G2 over a message in a domain. */
 export function isBlsSigned (key, message, signature, dst) {
   try {
     const sigs = bls.shortSignatures
-    return sigs.verify(point(bls.G1, signature, 48), sigs.hash(message, Buffer.from(dst, 'ascii')), point(bls.G2, key, 96))
+    return sigs.verify(readG1(signature), sigs.hash(message, Buffer.from(dst, 'ascii')), readG2(key))
   } catch {
     return false
+  }
+}
+
+// ---------------------------------------------------------------- sealed boxes: libsodium's crypto_box_seal
+
+const wordsOf = (raw) => new Uint32Array(Uint8Array.from(raw).buffer)
+const SIGMA = wordsOf(Buffer.from('expand 32-byte k', 'ascii'))
+
+function boxOf (secret, other, ephemeral, key) {
+  const shared = wordsOf(x25519.getSharedSecret(secret, other))
+  const out = new Uint32Array(8)
+  hsalsa(SIGMA, shared, new Uint32Array(4), out)
+  return xsalsa20poly1305(new Uint8Array(out.buffer), blake2b(join([ephemeral, key]), { dkLen: 24 }))
+}
+
+/** Returns a node id as a key of X25519; null if it is none. */
+function boxKeyOf (node) {
+  try {
+    const found = ed25519.Point.fromBytes(node)
+    return found.isSmallOrder() || !found.isTorsionFree() ? null : ed25519.utils.toMontgomery(node)
+  } catch {
+    return null
+  }
+}
+
+/** Seals to a node, with an ephemeral secret of 32 bytes; null if the node id is no key. */
+export function seal (node, ephemeralSecret, plain) {
+  const key = boxKeyOf(node)
+  if (key === null) return null
+  const ephemeral = x25519.getPublicKey(ephemeralSecret)
+  return join([ephemeral, boxOf(ephemeralSecret, key, ephemeral, key).encrypt(plain)])
+}
+
+/** Opens what was sealed to the node of this Ed25519 seed; null if it does not open. */
+export function open (secret, sealed) {
+  try {
+    const mine = ed25519.utils.toMontgomerySecret(secret)
+    const ephemeral = sealed.subarray(0, 32)
+    return Buffer.from(boxOf(mine, ephemeral, ephemeral, boxKeyOf(nodeOf(secret))).decrypt(sealed.subarray(32)))
+  } catch {
+    return null
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { big, fixed, isBlsSigned, isSigned, little, root, ROUND_DST, sha256, u64, words } from './crypto.mjs'
 import { decode, encodeAny, Refused } from './wire.mjs'
-import { Profile } from './messages.mjs'
+import { Profile, RoundNews } from './messages.mjs'
 
 const hexed = (raw) => raw.toString('hex')
 export const raw = (hex) => Buffer.from(hex, 'hex')
@@ -52,6 +52,34 @@ export const sealOf = (genesis, epoch) => lastOf(genesis, epoch) + BigInt(genesi
 export const epochOf = (genesis, round) => Math.floor((Number(round) - genesis.firstRound) / genesis.params.rounds_per_epoch)
 export const roundsOf = (genesis, epoch) =>
   Array.from({ length: genesis.params.rounds_per_epoch }, (_, i) => Number(firstOf(genesis, epoch)) + i)
+
+/** Returns the second beacon's round that an epoch's seed needs. */
+export const mixedRound = (genesis, epoch) =>
+  lastDue(genesis.mixed, dueMs(genesis.beacon, Number(firstOf(genesis, epoch))) - 1) + 1
+
+const NEWS_EARLY_MAX = 1
+const NEWS_LATE_MAX = 4
+const refuse = (is, reason) => { if (is) throw new Refused(reason) }
+
+/** Judges a gossiped round. `held` gives the signature we hold of a round, by beacon and number, or undefined. */
+export function judgeNews (frame, { genesis, nowMs, held }) {
+  try {
+    const news = decode(RoundNews, frame)
+    refuse(!news.network.equals(genesis.network), 'foreign-network')
+    refuse(news.is_mixed && genesis.mixed === null, 'no-beacon')
+    const beacon = news.is_mixed ? genesis.mixed : genesis.beacon
+    const due = lastDue(beacon, nowMs)
+    refuse(news.number > due + NEWS_EARLY_MAX, 'early')
+    refuse(news.number < due - NEWS_LATE_MAX, 'late')
+    const ours = held(news.is_mixed, news.number)
+    if (ours === undefined) verifiedRound(beacon, news.number, news.signature)
+    else refuse(!ours.equals(news.signature), 'bad-round')
+    return { judgement: 'accept', reason: '' }
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error
+    return { judgement: ['early', 'late'].includes(error.reason) ? 'ignore' : 'reject', reason: error.reason }
+  }
+}
 
 // ---------------------------------------------------------------- roster.md
 

@@ -39,6 +39,16 @@ export const Proposal = message({
 })
 export const SealedAnchor = message({ header: Header, proposal: Proposal, voids: uint, signature: bytes(48) })
 
+// beacon.md
+export const RoundNews = message({ network: hash, is_mixed: bool, number: uint, signature: bytes(48) })
+
+// council.md
+const commitments = list(2, list(32, bytes(96)))
+export const Group = message({ session: uint, governors: list(63, hash), commitments })
+export const Deal = message({
+  ceremony: hash, dealer: uint, commitments, proofs: list(2, bytes(48)), sealed: list(63, bytes(112))
+})
+
 // sync.md
 const about = { network: hash, epoch: uint }
 export const QUESTIONS = {
@@ -66,5 +76,6 @@ export const RecordList = message({ records: list(512, bytes(103, 1200)) })
 
 export const SHAPES = {
   Profile, HttpReport, Question, Answer, Receipt, Row, BatchBody, Envelope, Score, Header, Proposal, SealedAnchor,
+  RoundNews, Group, Deal,
   ...QUESTIONS, Delta, Taken, IdList, FrameList, RoundList, ScoreList, ReceiptProof, ScoreProof, AddressRecord, RecordList
 }
