@@ -2,21 +2,19 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 import trio
 
 from stkrp2p.adapters.chain import Rejected, Web3Chain
 from stkrp2p.adapters.chain.web3chain import view
-from stkrp2p.adapters.deploy import ANKR, Deployed
+from stkrp2p.adapters.deploy import ANKR
 from stkrp2p.core import bls, merkle
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.roster import roster_of
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, Kind, NodeId
 from stkrp2p.ports import ChainState, ChainUnavailable
-from testnet import anvil
 from tests.adapters.chain_kit import (
     ALICE,
     BOB,
@@ -24,7 +22,6 @@ from tests.adapters.chain_kit import (
     STAKE,
     Net,
     block,
-    deploy_at,
     epoch_now,
     fund,
     hold_blocks,
@@ -39,27 +36,6 @@ from tests.adapters.chain_kit import (
 pytestmark = pytest.mark.chain
 
 FEES = ("maxFeePerGas", "maxPriorityFeePerGas")
-
-
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Deployed]]:
-    log_path = tmp_path_factory.mktemp("anvil") / "anvil.log"
-    with anvil.running(anvil.Options(), log_path=log_path) as running:
-        yield running.url, trio.run(deploy_at, running.url)
-
-
-@pytest.fixture
-def net(deployed: tuple[str, Deployed]) -> Iterator[Net]:
-    """The network as it was deployed, whatever other tests did to the chain."""
-    url, contracts = deployed
-    snapshot = rpc(url, "evm_snapshot")
-    net = Net(url, contracts)
-    yield net
-    net.close()
-    rpc(url, "anvil_dropAllTransactions")
-    rpc(url, "evm_setAutomine", *[True])
-    rpc(url, "evm_revert", snapshot)
-    rpc(url, "anvil_setNextBlockBaseFeePerGas", hex(10**9))
 
 
 @pytest.fixture

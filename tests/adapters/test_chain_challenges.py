@@ -1,6 +1,5 @@
 """Voids, challenges and bonds through the chain adapter, on a real anvil."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import msgspec
@@ -10,7 +9,7 @@ import trio
 from stkrp2p.adapters.chain import Rejected, Web3Chain
 from stkrp2p.adapters.chain.challenges import BURNT, Policy
 from stkrp2p.adapters.chain.ledger import AnchorLedger, Event, LogsMissing
-from stkrp2p.adapters.deploy import ANKR, Deployed
+from stkrp2p.adapters.deploy import ANKR
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.fraud import Anchored, Challenge, challenge_of
 from stkrp2p.core.merkle import Tree
@@ -19,13 +18,11 @@ from stkrp2p.core.roster import Member, Roster
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, Kind, Operator
 from stkrp2p.ports import ChainState, ChainUnavailable
-from testnet import anvil
 from tests.adapters.chain_kit import (
     BOB,
     GOVERNOR,
     Net,
     block,
-    deploy_at,
     hold_blocks,
     make_final,
     mine,
@@ -38,26 +35,6 @@ pytestmark = pytest.mark.chain
 POLICY = Policy()
 BOND = 50_000 * ANKR
 FUNDS = 100_000 * ANKR
-
-
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Deployed]]:
-    log_path = tmp_path_factory.mktemp("anvil") / "anvil.log"
-    with anvil.running(anvil.Options(), log_path=log_path) as running:
-        yield running.url, trio.run(deploy_at, running.url)
-
-
-@pytest.fixture
-def net(deployed: tuple[str, Deployed]) -> Iterator[Net]:
-    url, contracts = deployed
-    snapshot = rpc(url, "evm_snapshot")
-    net = Net(url, contracts)
-    yield net
-    net.close()
-    rpc(url, "anvil_dropAllTransactions")
-    rpc(url, "evm_setAutomine", *[True])
-    rpc(url, "evm_revert", snapshot)
-
 
 LARS = Member(
     node=node("lars"), nonce=0, operator=Operator(b"\7" * 20), kind=Kind.LIGHT, stake=ANKR

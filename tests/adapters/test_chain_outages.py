@@ -1,7 +1,6 @@
 """What the chain adapter makes of endpoints that fail: it says so in time, and loses nothing."""
 
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,6 @@ from tests.adapters.chain_kit import (
     Toxin,
     block,
     deaf_to,
-    deploy_at,
     down,
     drip,
     edits,
@@ -70,25 +68,6 @@ OUTAGES: dict[str, Toxin] = {
     "knows no method": says(b'{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}'),
     "errs without an error": says(b'{"jsonrpc":"2.0","id":1,"error":7}'),
 }
-
-
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Deployed]]:
-    log_path = tmp_path_factory.mktemp("anvil") / "anvil.log"
-    with anvil.running(anvil.Options(), log_path=log_path) as running:
-        yield running.url, trio.run(deploy_at, running.url)
-
-
-@pytest.fixture
-def net(deployed: tuple[str, Deployed]) -> Iterator[Net]:
-    url, contracts = deployed
-    snapshot = rpc(url, "evm_snapshot")
-    net = Net(url, contracts)
-    yield net
-    net.close()
-    rpc(url, "anvil_dropAllTransactions")
-    rpc(url, "evm_revert", snapshot)
-    rpc(url, "anvil_setNextBlockBaseFeePerGas", hex(10**9))
 
 
 @pytest.fixture
