@@ -543,6 +543,7 @@ def _sync_messages(batches: dict[str, Batch]) -> list[Message]:
         record,
         reconcile.record_list([record]),
         reconcile.AskProof(network=net, epoch=epoch, node=node),
+        reconcile.AskMixed(network=net, first=1001, count=12),
     ]
 
 

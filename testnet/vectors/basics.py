@@ -470,7 +470,7 @@ def _news_case(name: str, frame: bytes) -> Json:
         "frame": frame.hex(),
         "now_ms": now_ms,
         "held": [_NEWS_HELD],
-        "judgement": str(found.judgement).upper(),
+        "judgement": str(found.judgement),
         "reason": found.reason,
     }
 

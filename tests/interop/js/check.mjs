@@ -141,7 +141,7 @@ group('beacon', 'news', beacon.news, (c) => {
     nowMs: c.now_ms,
     held: (isMixed, number) => isMixed ? undefined : held.get(number)
   })
-  return found.judgement === c.judgement.toLowerCase() && isSameReason(found.reason, c.reason)
+  return found.judgement === c.judgement && isSameReason(found.reason, c.reason)
 })
 
 // ---------------------------------------------------------------- council

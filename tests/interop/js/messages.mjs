@@ -61,7 +61,8 @@ export const QUESTIONS = {
   AskScores: message({ ...about, first: uint }, 7),
   AskReceipt: message({ ...about, target: hash, round: uint }, 8),
   AskRecords: message({ network: hash }, 9),
-  AskProof: message({ ...about, node: hash }, 10)
+  AskProof: message({ ...about, node: hash }, 10),
+  AskMixed: message({ network: hash, first: uint, count: uint }, 11)
 }
 export const Delta = message({ frames, wanted: bytes(0, 4096), differing: list(64, uint), is_more: bool })
 export const Taken = message({ count: uint })
