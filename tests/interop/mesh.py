@@ -45,7 +45,7 @@ JS = Path(__file__).parent / "js"
 PARAMS = replace(MINIMAL, rounds_per_epoch=4, settle_rounds=3, draw_ppm=ONE_PPM)
 """Short epochs in which everybody is audited every second."""
 
-START_MS = 1_500
+START_MS = 3_000
 """Time for everybody to connect before the first round."""
 
 OURS = ("alice", "bob")

@@ -144,6 +144,12 @@ class Peer {
     }
   }
 
+  /** Fetches the rounds of an epoch that were due before we joined: its view needs them all. */
+  async fetchMissed (first) {
+    const rounds = roundsOf(this.genesis, epochOf(this.genesis, first))
+    for (const round of rounds) if (round < first) await this.fetchRound(round)
+  }
+
   addRound (number, signature) {
     const randomness = verifiedRound(this.genesis.beacon, number, signature)
     this.randomness.set(number, randomness)
@@ -399,7 +405,9 @@ class Peer {
 
   async run () {
     await this.join()
-    for (let round = Math.max(this.genesis.firstRound, this.due() + 1); ; round++) {
+    const first = Math.max(this.genesis.firstRound, this.due() + 1)
+    await this.fetchMissed(first)
+    for (let round = first; ; round++) {
       await pause(dueMs(this.genesis.beacon, round) - this.nowMs())
       await this.fetchRound(round)
       this.auditRound(round, Date.now()).catch((error) => say('trouble', { where: 'audit', error: error.stack }))
