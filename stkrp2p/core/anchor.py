@@ -21,7 +21,7 @@ from stkrp2p.core.merkle import keccak256, words
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.reconcile import Bitmap, bitmap_of, flags_of
 from stkrp2p.core.score import Score, fold, median_uptime, newcomer, next_state
-from stkrp2p.core.types import Digest, NodeId, Outcome, Ppm, ProtocolError
+from stkrp2p.core.types import Digest, NodeId, Outcome, Ppm, ProtocolError, Round
 from stkrp2p.core.verdict import Verdict, add_votes, decide
 from stkrp2p.core.wire import Bytes32, Bytes48, Message, Uint, encode
 
@@ -161,24 +161,63 @@ class Observed(NamedTuple):
     """Of each full member, one byte a drawn round."""
 
     delivered: dict[NodeId, int]
-    """Of each auditor whose batch is in, the observations it reported."""
+    """Of each auditor whose batch is in, the observations it reported and owed."""
+
+    gaps: frozenset[Round]
+    """Rounds that nobody owes: from `gaps_of`."""
 
 
 def observed(view: EpochView, included: Mapping[NodeId, Batch]) -> Observed:
-    """Count the votes on every target and the observations of every auditor, in one pass."""
+    """Count the votes on every target and the observations of every auditor."""
     totals = [0] * len(view.roster.full)
-    delivered = {}
+    reported = {}
     for auditor, batch in included.items():
-        duty = view.duty(auditor)
         outcomes = [row.outcomes for row in batch.body.rows]
-        add_votes(totals, duty.ranks, outcomes)
-        delivered[auditor] = duty.owed - b"".join(outcomes).count(_NOT_PROBED)
+        add_votes(totals, view.duty(auditor).ranks, outcomes)
+        reported[auditor] = b"".join(outcomes)
     auditors, drawn = view.assignment.auditors, view.drawn
     verdicts = {
         m.node: decide(total, len(drawn[m.node]), len(auditors(m.node)))
         for m, total in zip(view.roster.full, totals, strict=True)
     }
-    return Observed(verdicts, delivered)
+    gaps = gaps_of(view, verdicts)
+    delivered = {a: _delivered(view, a, outcomes, gaps) for a, outcomes in reported.items()}
+    return Observed(verdicts, delivered, gaps)
+
+
+def gaps_of(view: EpochView, verdicts: Mapping[NodeId, bytes]) -> frozenset[Round]:
+    """Return the rounds of which nothing is decided about anybody who was drawn.
+
+    The beacon gave them too late for questions: no auditor owes what nobody could see.
+    """
+    decided: set[Round] = set()
+    for node, mine in verdicts.items():
+        if Verdict.UNDECIDED in mine:
+            decided.update(r for r, v in zip(view.drawn[node], mine, strict=True) if v)
+        else:
+            decided.update(view.drawn[node])
+    return frozenset().union(*view.drawn.values()) - decided
+
+
+def owed(view: EpochView, auditor: NodeId, gaps: frozenset[Round]) -> int:
+    """Return how many observations an auditor owes: of each target in each round it was drawn."""
+    if not gaps:
+        return view.duty(auditor).owed
+    return sum(r not in gaps for r in _rounds(view, auditor))
+
+
+def _delivered(view: EpochView, auditor: NodeId, outcomes: bytes, gaps: frozenset[Round]) -> int:
+    if not gaps:
+        return len(outcomes) - outcomes.count(_NOT_PROBED)
+    rounds = _rounds(view, auditor)
+    return sum(
+        o != Outcome.NOT_PROBED and r not in gaps for r, o in zip(rounds, outcomes, strict=True)
+    )
+
+
+def _rounds(view: EpochView, auditor: NodeId) -> Iterator[Round]:
+    """Yield the round of each outcome in an auditor's batch."""
+    return (r for target in view.duty(auditor).targets for r in view.drawn[target])
 
 
 def is_void(verdicts: Mapping[NodeId, bytes]) -> bool:
@@ -234,10 +273,10 @@ def fold_scores(
     olds = [before.get((m.node, m.nonce)) or newcomer(m) for m in view.roster.members]
     if is_void(seen.verdicts):
         return olds, median_uptime(olds)
-    verdicts, delivered, duty, params = *seen, view.duty, view.params
+    verdicts, delivered, gaps = seen
     nodes = [m.node for m in view.roster.members]
     folded = [
-        fold(old, verdicts.get(n, b""), delivered.get(n, 0), duty(n).owed, params)
+        fold(old, verdicts.get(n, b""), delivered.get(n, 0), owed(view, n, gaps), view.params)
         for n, old in zip(nodes, olds, strict=True)
     ]
     median = median_uptime(folded)

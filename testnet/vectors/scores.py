@@ -261,6 +261,7 @@ def _story(view: EpochView) -> tuple[Observed, frozenset[NodeId], frozenset[Node
                 seen[auditor, target, number] = _seen(view.epoch, target in down, i)
     if view.epoch != 1:
         return seen, frozenset(), frozenset()
+    _miss(max(max(rounds) for rounds in view.drawn.values()), seen)
     _disagree(view, full[1], seen)
     return seen, frozenset(full[2:4]), frozenset(full[4:5])
 
@@ -273,13 +274,19 @@ def _seen(epoch: Epoch, is_down: bool, index: int) -> Outcome:  # noqa: FBT001
     return (Outcome.OK, Outcome.SLOW, Outcome.OK, Outcome.NOT_PROBED)[index % 4 if epoch else 0]
 
 
+def _miss(gap: Round, seen: dict[tuple[NodeId, NodeId, Round], Outcome]) -> None:
+    """Let nobody be asked in a round that came too late."""
+    seen |= {about: Outcome.NOT_PROBED for about in seen if about[2] == gap}
+
+
 def _disagree(
     view: EpochView, target: NodeId, seen: dict[tuple[NodeId, NodeId, Round], Outcome]
 ) -> None:
     """Let one auditor of a target see it down throughout: the majority overrules it."""
     liar = view.assignment.auditors(target)[0]
     for number in view.drawn[target]:
-        seen[liar, target, number] = Outcome.UNREACHABLE
+        if seen[liar, target, number] != Outcome.NOT_PROBED:
+            seen[liar, target, number] = Outcome.UNREACHABLE
 
 
 def epochs() -> dict[str, Json]:

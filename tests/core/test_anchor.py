@@ -29,10 +29,12 @@ from stkrp2p.core.anchor import (
     differences,
     evidence_leaf,
     fold_scores,
+    gaps_of,
     is_sealed_by_council,
     is_void,
     members_in,
     observed,
+    owed,
     proposal_of,
     sightings,
 )
@@ -45,7 +47,7 @@ from stkrp2p.core.network import Genesis
 from stkrp2p.core.params import MINIMAL
 from stkrp2p.core.score import Score, State, fold, newcomer
 from stkrp2p.core.types import Digest, Epoch, NodeId, Outcome, ProtocolError, Round, UnixMs
-from stkrp2p.core.verdict import verdicts
+from stkrp2p.core.verdict import Verdict, verdicts
 from stkrp2p.core.wire import encode
 from tests.core.strategies import batch_of, roster_of_size, view_of
 
@@ -124,8 +126,64 @@ def test_what_is_observed_is_what_each_auditor_saw_of_each_target(included: Incl
         )
         assert found == expected
     for auditor, batch in included.items():
-        reported = [o for row in batch.body.rows for o in row.outcomes if o != Outcome.NOT_PROBED]
-        assert seen.delivered[auditor] == len(reported)
+        assert seen.delivered[auditor] == sum(
+            outcome != Outcome.NOT_PROBED and number not in seen.gaps
+            for row in batch.body.rows
+            for number, outcome in zip(view().drawn[NodeId(row.target)], row.outcomes, strict=True)
+        )
+
+
+def test_a_round_of_which_nothing_is_decided_is_a_gap_that_no_auditor_owes() -> None:
+    target = view().roster.full[0].node
+    gap = view().drawn[target][0]
+    included = unseen(frozenset({gap}))
+    seen = observed(view(), included)
+    assert seen.gaps == {gap}
+    auditor = view().assignment.auditors(target)[0]
+    in_the_gap = sum(gap in view().drawn[t] for t in view().duty(auditor).targets)
+    assert in_the_gap
+    assert owed(view(), auditor, seen.gaps) == view().duty(auditor).owed - in_the_gap
+    assert owed(view(), auditor, frozenset()) == view().duty(auditor).owed
+
+
+def test_a_round_is_no_gap_if_anything_is_decided_about_anybody() -> None:
+    drawn = view().drawn
+    rounds = frozenset(r for mine in drawn.values() for r in mine)
+    nothing = {node: bytes(len(mine)) for node, mine in drawn.items()}
+    assert gaps_of(view(), nothing) == rounds
+    node = view().roster.full[0].node
+    first = bytes([Verdict.UP, *bytes(len(drawn[node]) - 1)])
+    assert gaps_of(view(), {**nothing, node: first}) == rounds - {drawn[node][0]}
+
+
+def test_a_gap_of_less_than_half_an_epoch_costs_nobody_uptime_or_duty() -> None:
+    rounds = sorted({r for mine in view().drawn.values() for r in mine})
+    for lost in range(1, len(rounds) // 2):
+        seen = observed(view(), unseen(frozenset(rounds[:lost])))
+        scores, _ = fold_scores(view(), seen, {})
+        assert not is_void(seen.verdicts)
+        assert {s.duty_ppm for s in scores if s.duty_n} == {1_000_000}
+        assert {s.uptime_ppm for s in scores if s.n} == {1_000_000}
+
+
+def test_what_one_auditor_saw_in_a_gap_is_neither_delivered_nor_owed() -> None:
+    target = view().roster.full[0].node
+    gap = view().drawn[target][0]
+    auditor = view().assignment.auditors(target)[0]
+    included = {**unseen(frozenset({gap})), auditor: everybody(view())[auditor]}
+    seen = observed(view(), included)
+    assert gap in seen.gaps
+    assert seen.delivered[auditor] == owed(view(), auditor, seen.gaps)
+
+
+def unseen(gaps: frozenset[Round]) -> dict[NodeId, Batch]:
+    """Return a batch of every member: all is up, but in the gaps nobody was asked."""
+
+    def sees(target: NodeId, position: int) -> Outcome:
+        is_gap = view().drawn[target][position] in gaps
+        return Outcome.NOT_PROBED if is_gap else Outcome.OK
+
+    return {m.node: batch_of(view(), m.node, sees=sees) for m in view().roster.members}
 
 
 @given(includeds)
@@ -154,9 +212,9 @@ def test_every_member_is_folded_from_its_verdicts_and_its_duty(included: Include
         assert scores == [newcomer(m) for m in view().roster.members]
         return
     for member, found in zip(view().roster.members, scores, strict=True):
-        owed = sum(view().duty(member.node).counts)
+        duty = owed(view(), member.node, seen.gaps)
         mine = seen.verdicts.get(member.node, b"")
-        plain = fold(newcomer(member), mine, seen.delivered.get(member.node, 0), owed, MINIMAL)
+        plain = fold(newcomer(member), mine, seen.delivered.get(member.node, 0), duty, MINIMAL)
         state = {"state": found.state, "state_until": found.state_until}
         assert found == msgspec.structs.replace(plain, **state)
     uptimes = sorted(s.uptime_ppm for s in scores if s.n)

@@ -142,11 +142,17 @@ function evidenceLeaf (view, included, index) {
   return words(node, nonce, auditors.length, drawn[index].length, keccak(...auditors), keccak(...seen))
 }
 
-function duty (view, included, index) {
-  const owed = view.assignment.targets(index).reduce((sum, target) => sum + view.drawn[target].length, 0)
+/** Returns what a member delivered and owed as an auditor, without rounds of which nothing was decided. */
+function duty (view, included, verdicts, index) {
+  const seen = new Set([...verdicts].flatMap(([i, all]) => view.drawn[i].filter((_, at) => all[at] !== UNDECIDED)))
   const batch = included.get(hexed(view.members[index].node))
-  const missing = (batch?.body.rows ?? []).reduce((sum, row) => sum + row.outcomes.filter((o) => o === 0).length, 0)
-  return [batch ? owed - missing : 0, owed]
+  let [delivered, owed] = [0, 0]
+  view.assignment.targets(index).forEach((target, row) => view.drawn[target].forEach((round, at) => {
+    if (!seen.has(round)) return
+    owed += 1
+    if (batch && batch.body.rows[row].outcomes[at] !== 0) delivered += 1
+  }))
+  return [delivered, owed]
 }
 
 /** Returns all that follows from an epoch's included batches; `before` is the score table before it. */
@@ -164,7 +170,7 @@ export function closeEpoch (view, included, tainted, before) {
   const olds = members.map((m) => before.get(`${hexed(m.node)} ${m.nonce}`) ?? firstScore(m.node, m.nonce))
   const folded = isVoid
     ? olds
-    : olds.map((old, i) => fold(old, verdicts.get(i) ?? Buffer.alloc(0), ...duty(view, included, i), params))
+    : olds.map((old, i) => fold(old, verdicts.get(i) ?? Buffer.alloc(0), ...duty(view, included, verdicts, i), params))
   const median = medianUptime(folded)
   const scores = isVoid
     ? folded
