@@ -128,9 +128,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 KEYS = tuple(NodeConfig.__struct_fields__)
-PATH_KEYS = frozenset(
-    {"data_dir", "council_password", "account_key", "account_password"}
-)
+PATH_KEYS = frozenset({"data_dir", "council_password", "account_key", "account_password"})
 LIST_KEYS = frozenset({"listen", "announce", "rpc", "beacons", "peers"})
 
 
