@@ -58,7 +58,7 @@ LOSS_S = 60.0
 LOSS_EPOCHS = range(6)
 """One before packets are lost, and five in which they are."""
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 # ---------------------------------------------------------------- looking at nodes
@@ -267,7 +267,6 @@ async def _lose_packets(net: rig.Rig, folder: Path) -> tuple[list[Header], list[
     return [a.header for a in anchors][: len(LOSS_EPOCHS)], folded
 
 
-@pytest.mark.slow
 def test_all_nodes_have_equal_roots_though_30_percent_of_packets_were_lost_for_60_s(
     net: rig.Rig, tmp_path: Path
 ) -> None:
