@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title Somebody that gets shares of deals: an insurance or a reward pool
+interface IReceiver {
+    /// @notice Takes what comes with the call in ETH, and `ankr` from the caller, who allowed it.
+    /// @param  ankr In 10^-18 ANKR; may be 0.
+    function take(uint256 ankr) external payable;
+}
+
+/// @title A receiver that pays losses
+interface IInsurance is IReceiver {
+    /// @notice Pays a loss as far as its ETH reaches. Only the deals' contract may.
+    /// @param  to      Who lost.
+    /// @param  lossWei The loss, in wei.
+    /// @return paid    What was paid, in wei: the loss or all there is.
+    function cover(address to, uint256 lossWei) external returns (uint256 paid);
+}
