@@ -10,7 +10,7 @@ interface IDeals {
     /// @param  provider          Who was drawn or chosen.
     /// @param  registration      The provider's node that serves.
     /// @param  projectType       The policy's type of project.
-    /// @param  lengthHours       How long it runs.
+    /// @param  lengthS           How long it runs, in seconds.
     /// @param  need              What it needs.
     /// @param  fpWei             The fixed price, in 10^-18 ANKR.
     /// @param  paidWei           What the provider is paid, in 10^-18 ANKR; at most `fpWei`.
@@ -22,7 +22,7 @@ interface IDeals {
         address provider;
         uint256 registration;
         uint16 projectType;
-        uint32 lengthHours;
+        uint32 lengthS;
         Resources need;
         uint256 fpWei;
         uint256 paidWei;

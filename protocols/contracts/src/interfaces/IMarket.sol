@@ -8,18 +8,18 @@ import {ScoreProof} from "./IProviders.sol";
 interface IMarket {
     /// @notice What a requester asks for.
     /// @param  projectType The policy's type of project.
-    /// @param  lengthHours How long it shall run, in hours; more than 0.
+    /// @param  lengthS     How long it shall run, in seconds; more than 0.
     /// @param  need        What it needs; at least what the type says.
     /// @param  scoreEpoch  The latest final epoch: bidders prove their scores in it.
     struct Request {
         uint16 projectType;
-        uint32 lengthHours;
+        uint32 lengthS;
         Resources need;
         uint64 scoreEpoch;
     }
 
     /// @notice What a project costs and is expected to bring (R47).
-    function quote(uint16 projectType, Resources calldata need, uint32 lengthHours)
+    function quote(uint16 projectType, Resources calldata need, uint32 lengthS)
         external
         view
         returns (uint256 fpWei, uint256 ethStakeWei, uint256 expectedProfitWei);
