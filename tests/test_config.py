@@ -45,7 +45,7 @@ from stkrp2p.config.settings import (
 )
 from stkrp2p.core import bls
 from stkrp2p.core.beacon import Beacon
-from stkrp2p.core.network import Genesis
+from stkrp2p.core.network import Genesis, MarketAddresses
 from stkrp2p.core.params import MAINNET, MINIMAL, Params
 from stkrp2p.core.types import Round, UnixMs
 from stkrp2p.core.wire import INTEGER_MAX
@@ -421,13 +421,27 @@ genesises = st.builds(
 )
 
 
+MARKET_NAMES = [f.name for f in fields(MarketAddresses)]
+markets = st.lists(
+    st.binary(min_size=20, max_size=20).filter(any),
+    min_size=len(MARKET_NAMES),
+    max_size=len(MARKET_NAMES),
+    unique=True,
+).map(lambda found: MarketAddresses(**dict(zip(MARKET_NAMES, found, strict=True))))
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(genesis=genesises, peers=st.lists(st.just(PEER), max_size=3), block=uint)
-def test_a_network_file_gives_back_what_was_written(tmp_path, genesis, peers, block):
+@given(
+    genesis=genesises,
+    peers=st.lists(st.just(PEER), max_size=3),
+    block=uint,
+    market=st.none() | markets,
+)
+def test_a_network_file_gives_back_what_was_written(tmp_path, genesis, peers, block, market):
     path = tmp_path / "net.toml"
-    path.write_text(dump_network(genesis, peers, deploy_block=block))
+    path.write_text(dump_network(genesis, peers, deploy_block=block, market=market))
     read = read_network(path)
-    assert read == (genesis, tuple(peers), block)
+    assert read == (genesis, tuple(peers), block, market)
     assert read.genesis.network_id == genesis.network_id
     assert load_network(str(path)) == (genesis, tuple(peers))
 
@@ -517,6 +531,41 @@ def test_a_wrong_network_file_is_refused_with_the_reason(tmp_path, old, new, mes
     with pytest.raises(ConfigError) as caught:
         read_network(path)
     assert str(caught.value) == message.format(path=path)
+
+
+MARKET = MarketAddresses(**{name: bytes([i + 1]) * 20 for i, name in enumerate(MARKET_NAMES)})
+
+
+def test_where_rule_and_market_stand_is_no_part_of_the_networks_id(tmp_path):
+    without, with_market = tmp_path / "without.toml", tmp_path / "with.toml"
+    without.write_text(dump_network(GENESIS))
+    with_market.write_text(dump_network(GENESIS, market=MARKET))
+    assert read_network(without).market is None
+    assert read_network(with_market).market == MARKET
+    assert read_network(without).genesis.network_id == read_network(with_market).genesis.network_id
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("0x" + "01" * 20, "0x01", "market.beacon_verifier must be 20 bytes in hex"),
+        ("0x" + "02" * 20, "0x" + "00" * 20, "market.timelock must not be the zero address"),
+        ("0x" + "03" * 20, "0x" + "02" * 20, "market: two contracts have one address"),
+        ("\nprices =", "\nprizes =", ""),
+        ("\nprices =", "\n# prices =", "Object missing required field `prices` - at `$.market`"),
+    ],
+)
+def test_a_wrong_address_of_rule_or_market_is_refused_with_the_reason(tmp_path, old, new, why):
+    text = dump_network(GENESIS, market=MARKET)
+    assert old in text
+    path = tmp_path / "net.toml"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError) as caught:
+        read_network(path)
+    if why:
+        assert str(caught.value) == f"{path} does not describe a network: {why}"
+    else:
+        assert "prizes" in str(caught.value)
 
 
 def test_without_a_preset_all_numbers_are_needed(tmp_path):

@@ -56,12 +56,18 @@ def sources_of(name: str, found: dict[str, dict[str, str]]) -> None:
         sources_of(posixpath.normpath(posixpath.join(folder, imported)), found)
 
 
+def source_of(contract: str) -> str:
+    """Return the name of a contract's source: `src/`, perhaps a folder, and `<contract>.sol`."""
+    [path] = (HERE / "src").rglob(f"{contract}.sol")
+    return path.relative_to(HERE).as_posix()
+
+
 def compiler_input() -> dict[str, object]:
     """Return the compiler's standard-JSON input, with the settings of `foundry.toml`."""
     profile = tomllib.loads((HERE / "foundry.toml").read_text())["profile"]["default"]
     sources: dict[str, dict[str, str]] = {}
     for contract in CONTRACTS:
-        sources_of(f"src/{contract}.sol", sources)
+        sources_of(source_of(contract), sources)
     parts = ["abi", "evm.bytecode.object", "evm.deployedBytecode"]
     return {
         "language": "Solidity",
@@ -73,7 +79,7 @@ def compiler_input() -> dict[str, object]:
                 "bytecodeHash": profile["bytecode_hash"],
             },
             "optimizer": {"enabled": profile["optimizer"], "runs": profile["optimizer_runs"]},
-            "outputSelection": {f"src/{name}.sol": {name: parts} for name in CONTRACTS},
+            "outputSelection": {source_of(name): {name: parts} for name in CONTRACTS},
         },
     }
 
@@ -132,7 +138,7 @@ def build() -> dict[str, str]:
     text = json.dumps(wanted, sort_keys=True)
     compiled = compile_json(text)
     files = {
-        f"{name}.json": to_json(artifact_of(compiled[f"src/{name}.sol"][name]))
+        f"{name}.json": to_json(artifact_of(compiled[source_of(name)][name]))
         for name in CONTRACTS
     }
     locked = json.loads((HERE / "package-lock.json").read_text())["packages"]

@@ -26,7 +26,7 @@ from stkrp2p.config.files import (
     toml_value,
 )
 from stkrp2p.core.beacon import Beacon
-from stkrp2p.core.network import Genesis
+from stkrp2p.core.network import Genesis, MarketAddresses
 from stkrp2p.core.params import PRESETS, Params
 from stkrp2p.core.types import Round, UnixMs
 from stkrp2p.core.wire import INTEGER_MAX
@@ -44,6 +44,9 @@ class NetworkFile(NamedTuple):
 
     deploy_block: int
     """Block the contracts were deployed in: nothing of theirs is older."""
+
+    market: MarketAddresses | None = None
+    """Where rule and market are; `None` for a network without."""
 
 
 Whole = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX)]
@@ -71,11 +74,26 @@ class _MixedTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     period_ms: Annotated[int, msgspec.Meta(ge=1, le=INTEGER_MAX)]
 
 
+class _MarketTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    beacon_verifier: str
+    timelock: str
+    policy: str
+    council: str
+    voter_rewards: str
+    prices: str
+    insurance: str
+    rewards: str
+    providers: str
+    market: str
+    deals: str
+
+
 class _NetworkTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+$")]
     beacon: _BeaconTable
     chain: _ChainTable
     mixed: _MixedTable | None = None
+    market: _MarketTable | None = None
     preset: str = ""
     params: dict[str, Whole] = {}
     peers: Annotated[tuple[Line, ...], msgspec.Meta(max_length=PEERS_MAX)] = ()
@@ -83,8 +101,8 @@ class _NetworkTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def load_network(path_or_name: str | Path) -> tuple[Genesis, tuple[str, ...]]:
     """Return a network's genesis and its first peers; see `read_network`."""
-    genesis, peers, _ = read_network(path_or_name)
-    return genesis, peers
+    read = read_network(path_or_name)
+    return read.genesis, read.peers
 
 
 def read_network(path_or_name: str | Path) -> NetworkFile:
@@ -106,6 +124,7 @@ def read_network(path_or_name: str | Path) -> NetworkFile:
         ("beacon.", table.get("beacon"), _BeaconTable.__struct_fields__),
         ("chain.", table.get("chain"), _ChainTable.__struct_fields__),
         ("mixed.", table.get("mixed"), _MixedTable.__struct_fields__),
+        ("market.", table.get("market"), _MarketTable.__struct_fields__),
         ("params.", table.get("params"), _PARAM_NAMES),
     ):
         for key in part if isinstance(part, dict) else ():
@@ -147,7 +166,19 @@ def _network_of(table: _NetworkTable) -> NetworkFile:
     for peer in table.peers:
         if fault_of_peer(peer):
             raise ValueError(f"peers: {fault_of_peer(peer)}")
-    return NetworkFile(genesis, table.peers, table.chain.deploy_block)
+    market = None if table.market is None else _market_of(table.market)
+    return NetworkFile(genesis, table.peers, table.chain.deploy_block, market)
+
+
+def _market_of(table: _MarketTable) -> MarketAddresses:
+    addresses = msgspec.structs.asdict(table)
+    read = {name: _unhex(f"market.{name}", text, 20) for name, text in addresses.items()}
+    for name, address in read.items():
+        if not any(address):
+            raise ValueError(f"market.{name} must not be the zero address")
+    if len(set(read.values())) < len(read):
+        raise ValueError("market: two contracts have one address")
+    return MarketAddresses(**read)
 
 
 def _beacon_of(name: str, table: _BeaconTable | _MixedTable) -> Beacon:
@@ -214,7 +245,13 @@ def known_networks() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def dump_network(genesis: Genesis, peers: Sequence[str] = (), *, deploy_block: int = 0) -> str:
+def dump_network(
+    genesis: Genesis,
+    peers: Sequence[str] = (),
+    *,
+    deploy_block: int = 0,
+    market: MarketAddresses | None = None,
+) -> str:
     """Return a network file's text; `read_network` gives the same values back."""
     preset = next((name for name, params in PRESETS.items() if params == genesis.params), "")
     lines = [f"name = {toml_value(genesis.name)}"]
@@ -238,6 +275,10 @@ def dump_network(genesis: Genesis, peers: Sequence[str] = (), *, deploy_block: i
         f"deploy_block = {deploy_block}",
         f"council_key = {toml_value(chain.council_key.hex())}",
     ]
+    if market is not None:
+        addresses = asdict(market).items()
+        lines += ["", "[market]"]
+        lines += [f"{name} = {toml_value('0x' + address.hex())}" for name, address in addresses]
     return "\n".join(lines) + "\n"
 
 

@@ -72,3 +72,31 @@ class Genesis:
 
 def _fields(beacon: Beacon) -> list[bytes | int]:
     return [beacon.public_key, beacon.genesis_ms, beacon.period_ms]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketAddresses:
+    """Where a network's rule and market stand on its chain, 20 bytes each.
+
+    They are no part of the network's id: a network scores its members with or without a market.
+    """
+
+    beacon_verifier: bytes
+    timelock: bytes
+    """The only one that policy and providers' approval obey."""
+
+    policy: bytes
+    council: bytes
+    """The elected `Council`; `Genesis.council` is the board on which its keys are made."""
+
+    voter_rewards: bytes
+    prices: bytes
+    insurance: bytes
+    """The `Pot` that pays losses."""
+
+    rewards: bytes
+    """The `Pot` of the reward pool."""
+
+    providers: bytes
+    market: bytes
+    deals: bytes

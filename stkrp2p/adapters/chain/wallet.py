@@ -75,6 +75,9 @@ class Call:
     gas_more: int = 0
     """Gas to allow beyond the estimate: what it may cost after others have changed the contract."""
 
+    value_wei: int = 0
+    """Ether that goes with it."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Sent:
@@ -177,6 +180,13 @@ class Wallet:
         """The account's address, 20 bytes."""
         return unhex(str(self._account.address))
 
+    def question(self, call: Call) -> dict[str, str]:
+        """Return a call of ours as JSON-RPC's questions take it."""
+        question = {"from": self._account.address, "data": f"0x{call.data.hex()}"}
+        if call.to is not None:
+            question["to"] = f"0x{call.to.hex()}"
+        return question | ({"value": hex(call.value_wei)} if call.value_wei else {})
+
     async def gas(self, endpoint: Endpoint, call: Call) -> int:
         """Return how much gas to allow a call: a quarter more than it would use now, and `gas_more`.
 
@@ -186,9 +196,7 @@ class Wallet:
             Rejected: It would revert.
             EndpointFailed: The endpoint did not tell.
         """
-        question = {"from": self._account.address, "data": f"0x{call.data.hex()}"}
-        if call.to is not None:
-            question["to"] = f"0x{call.to.hex()}"
+        question = self.question(call)
         try:
             used = await endpoint.ask("eth_estimateGas", question, "pending", parse=read_int)
         except Refused as error:
@@ -238,7 +246,7 @@ class Wallet:
             "chainId": self._chain_id,
             "nonce": sent.nonce,
             "data": sent.call.data,
-            "value": 0,
+            "value": sent.call.value_wei,
             "gas": sent.gas,
             "maxFeePerGas": sent.fee_wei,
             "maxPriorityFeePerGas": sent.tip_wei,
