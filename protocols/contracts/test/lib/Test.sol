@@ -32,6 +32,10 @@ interface Vm {
         external
         pure
         returns (bytes32);
+    function parseJsonKeys(string calldata json, string calldata key)
+        external
+        pure
+        returns (string[] memory);
     function parseJsonUint(string calldata json, string calldata key)
         external
         pure
