@@ -8,12 +8,13 @@ import {IPolicy, Resources} from "./IPolicy.sol";
 import {IPrices} from "./IPrices.sol";
 import {IProviders, ScoreProof} from "./IProviders.sol";
 import {IInsurance, IReceiver} from "./IReceiver.sol";
+import {ITimelocked} from "./ITimelocked.sol";
 
 /// @title Deals from the draw to the last payment (R31, R36, R43, R51, R55, R58-R62)
 /// @notice A requester and the provider that was drawn put their ETH in, the project runs, and then
 ///         its money is split; or the provider fails and makes good what was lost (Q12). Times are
 ///         Unix seconds. What a deal depends on of the policy is fixed when it is assigned.
-interface IDeals is ILedger {
+interface IDeals is ILedger, ITimelocked {
     /// @notice Where a deal stands.
     /// @param  None       There is no such deal.
     /// @param  Assigned   Waits for the requester's ETH.
@@ -99,7 +100,6 @@ interface IDeals is ILedger {
     /// @param  startS         How long the provider has to start, in seconds.
     /// @param  reviewS        How long after its end a failure may still be shown, in seconds.
     /// @param  disputeS       How long the governors have for a dispute, in seconds.
-    /// @param  answerS        How long a node has to answer a challenge, in seconds.
     struct Terms {
         uint16 rewardBps;
         uint16 insuranceBps;
@@ -107,7 +107,6 @@ interface IDeals is ILedger {
         uint32 startS;
         uint32 reviewS;
         uint32 disputeS;
-        uint32 answerS;
     }
 
     /// @notice A deal.
@@ -285,8 +284,8 @@ interface IDeals is ILedger {
     /// @notice The time for this was over at `untilS`.
     error TooLate(uint256 deal, uint256 untilS);
 
-    /// @notice The time for this comes at `fromS`.
-    error TooEarly(uint256 deal, uint256 fromS);
+    /// @notice The time for this comes at `earliestS`.
+    error TooEarly(uint256 deal, uint256 earliestS);
 
     /// @notice The deal was assigned before.
     error DealExists(uint256 deal);
@@ -312,7 +311,7 @@ interface IDeals is ILedger {
     /// @notice The epoch does not lie wholly inside the run.
     error EpochOutsideRun(uint256 deal, uint64 epoch);
 
-    /// @notice The node did what it should.
+    /// @notice The node did what it should, or nothing was seen of it.
     error NotFailing(uint256 deal, uint32 uptimePpm, uint8 state);
 
     /// @notice The challenge shows no silence of the deal's node inside the run.
@@ -355,11 +354,13 @@ interface IDeals is ILedger {
 
     /// @notice Ends a deal whose provider failed, as a final anchored score of its node shows
     ///         (R59, Q12, Q15). Anybody may.
-    /// @param  shown  A score in an epoch wholly inside the run: suspended, or too little uptime.
+    /// @param  shown  A score in an epoch wholly inside the run, in which something was seen of the node:
+    ///                suspended, or too little uptime.
     function fail(uint256 deal, ScoreProof calldata shown) external;
 
     /// @notice Ends a deal whose node was challenged and stayed silent (R41). Anybody may.
-    /// @param  challenge  One made in the run, so that it could be answered in the run.
+    /// @param  challenge  One made so early in the run that a whole epoch of the run came after it: that
+    ///                    is what an answer is made of.
     function failSilent(uint256 deal, uint256 challenge) external;
 
     /// @notice Pays for a failure out of the provider's ANKR, at a fresh price. Anybody may.

@@ -5,6 +5,8 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {ScoreMath} from "../ScoreMath.sol";
+import {Timelocked} from "../governance/Timelocked.sol";
 import {IDeals} from "../interfaces/IDeals.sol";
 import {IEpochs} from "../interfaces/IEpochs.sol";
 import {Parameter} from "../interfaces/IPolicy.sol";
@@ -20,8 +22,6 @@ contract Deals is Disputes {
     using SafeCast for uint256;
     using SafeERC20 for IERC20;
 
-    uint8 private constant SUSPENDED = 3;
-
     /// @notice Assigns deals.
     address public immutable MARKET;
 
@@ -33,7 +33,7 @@ contract Deals is Disputes {
         Ledger(setup.token, setup.insurance, setup.rewards)
         Records(setup.policy, setup.providers)
         Losses(setup.prices)
-        Disputes(setup.timelock)
+        Timelocked(setup.timelock)
     {
         MARKET = setup.market;
         EPOCHS = setup.epochs;
@@ -108,8 +108,8 @@ contract Deals is Disputes {
     /// @inheritdoc IDeals
     function complete(uint256 deal) external nonReentrant {
         Deal storage held = _running(deal);
-        uint256 fromS = _completableAt(held);
-        if (block.timestamp < fromS) revert TooEarly(deal, fromS);
+        uint256 earliestS = _completableAt(held);
+        if (block.timestamp < earliestS) revert TooEarly(deal, earliestS);
         Money.Sum memory sum = Money.Sum({
             ankrWei: uint256(held.fpWei) + held.ankrProfitWei,
             ethWei: held.ethProfitWei,
@@ -128,23 +128,24 @@ contract Deals is Disputes {
     function fail(uint256 deal, ScoreProof calldata shown) external nonReentrant {
         Deal storage held = _unfrozen(deal);
         uint64 epoch = shown.header.epoch;
-        uint256 startMs = EPOCHS.GENESIS_MS() + uint256(epoch) * EPOCHS.EPOCH_MS();
-        uint256 endMs = startMs + EPOCHS.EPOCH_MS();
-        bool isInside = startMs >= uint256(held.startedAt) * 1000
-            && endMs <= Math.min(block.timestamp, held.endsAt) * 1000;
+        uint256 endS = Math.min(block.timestamp, held.endsAt);
+        bool isInside = _startMs(epoch) >= uint256(held.startedAt) * 1000
+            && _startMs(uint256(epoch) + 1) <= endS * 1000;
         if (!isInside) revert EpochOutsideRun(deal, epoch);
         (, uint32 uptimePpm, uint8 state) = PROVIDERS.provedScore(held.registration, shown);
-        bool isFailing = state == SUSPENDED || uptimePpm < held.terms.failBelowPpm;
-        if (!isFailing) revert NotFailing(deal, uptimePpm, state);
-        _fail(deal, held, Cause.Score, startMs / 1000, 0);
+        bool isSeen = !shown.header.isVoid && shown.words[ScoreMath.N] != 0;
+        bool isLow = uptimePpm < held.terms.failBelowPpm || state == ScoreMath.SUSPENDED;
+        if (!isSeen || !isLow) revert NotFailing(deal, uptimePpm, state);
+        _fail(deal, held, Cause.Score, _startMs(epoch) / 1000, 0);
     }
 
     /// @inheritdoc IDeals
     function failSilent(uint256 deal, uint256 challenge) external nonReentrant {
         Deal storage held = _unfrozen(deal);
         (bool isSilent, uint256 registration, uint64 challengedAt) = PROVIDERS.silence(challenge);
-        bool isInside = challengedAt >= held.startedAt
-            && uint256(challengedAt) + held.terms.answerS <= held.endsAt;
+        // The first whole epoch after the challenge is the one to answer with.
+        uint256 answeredMs = _startMs(uint256(EPOCHS.epochAt(challengedAt)) + 2);
+        bool isInside = challengedAt >= held.startedAt && answeredMs <= uint256(held.endsAt) * 1000;
         if (!isSilent || registration != held.registration || !isInside) {
             revert NotSilent(deal, challenge);
         }
@@ -175,6 +176,11 @@ contract Deals is Disputes {
         if (msg.sender != next) revert NotAllowed(msg.sender, next);
         if (block.timestamp > held.dueAt) revert TooLate(deal, held.dueAt);
         if (msg.value != ethWei) revert WrongEth(msg.value, ethWei);
+    }
+
+    /// @dev When an epoch starts, in Unix milliseconds.
+    function _startMs(uint256 epoch) private view returns (uint256) {
+        return EPOCHS.GENESIS_MS() + epoch * EPOCHS.EPOCH_MS();
     }
 
     /// @dev So many seconds from now, in Unix seconds.

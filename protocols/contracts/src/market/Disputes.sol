@@ -1,28 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Timelocked} from "../governance/Timelocked.sol";
 import {IDeals} from "../interfaces/IDeals.sol";
 import {Losses} from "./Losses.sol";
 
 /// @title Disputes, and what governors decide (R62, Q27)
 /// @notice A dispute holds a deal for `disputeS`. Each party has one, so a deal is held for a limited
 ///         time, and after it there is a whole review again: nobody gains by disputing just in time.
-abstract contract Disputes is Losses {
+abstract contract Disputes is Losses, Timelocked {
     /// @dev Bits of a deal's `disputes`.
     uint8 private constant BY_REQUESTER = 1;
     uint8 private constant BY_PROVIDER = 2;
-
-    /// @notice Carries out what the governors decided, after its delay.
-    address public immutable TIMELOCK;
-
-    modifier onlyTimelock() {
-        if (msg.sender != TIMELOCK) revert NotAllowed(msg.sender, TIMELOCK);
-        _;
-    }
-
-    constructor(address timelock) {
-        TIMELOCK = timelock;
-    }
 
     /// @inheritdoc IDeals
     function dispute(uint256 deal, string calldata evidence) external nonReentrant {

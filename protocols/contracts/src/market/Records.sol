@@ -159,8 +159,7 @@ abstract contract Records is IDeals, Ledger {
             failBelowPpm: POLICY.get(Parameter.FailBelowPpm).toUint32(),
             startS: POLICY.get(Parameter.StartS).toUint32(),
             reviewS: POLICY.get(Parameter.ReviewS).toUint32(),
-            disputeS: POLICY.get(Parameter.DisputeS).toUint32(),
-            answerS: POLICY.get(Parameter.AnswerS).toUint32()
+            disputeS: POLICY.get(Parameter.DisputeS).toUint32()
         });
     }
 }
