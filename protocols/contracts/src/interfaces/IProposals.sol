@@ -113,8 +113,9 @@ interface IProposals {
     /// @notice Calls and summary have at most `PROPOSAL_BYTES_MAX`.
     error TooManyBytes(uint256 length, uint256 lengthMax);
 
-    /// @notice The timelock's delay and roles are not up for vote.
-    error TargetForbidden(address target);
+    /// @notice Of the timelock's own functions only `updateDelay` is up for vote: its roles stay as they
+    ///         were deployed.
+    error CallForbidden(bytes4 selector);
 
     /// @notice There is no proposal of this number.
     error NoSuchProposal(uint64 proposal);
