@@ -428,6 +428,7 @@ class _Build:
     processes: dict[str, subprocess.Popen[bytes]]
     spawner: Spawner
     members: list[Member]
+    began_s: float = field(default_factory=time.monotonic)
 
     async def cluster(self) -> Cluster:
         """Deploy, register, and start everybody."""
@@ -495,7 +496,8 @@ class _Build:
 
     async def _beacon(self, group: Group) -> tuple[Beacon, str]:
         """Return the beacon, its round 1 due in a while, and where it serves drand's API."""
-        start_s = SystemClock().unix_ms() // 1000 + 1 + self.plan.start_lead_s
+        lead_s = self.plan.start_lead_s(prepared_s=time.monotonic() - self.began_s)
+        start_s = SystemClock().unix_ms() // 1000 + 1 + lead_s
         if self.plan.is_solo_beacon:
             key = self.folder / "beacon.key"
             beacon = _beacon_from(create_bls_key(key).public_key, start_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum, auto
+from math import ceil
 
 from stkrp2p.core.anchor import VOID_PARTS
 
@@ -63,7 +64,7 @@ class Plan:
     """How many epochs must be anchored before the verdict; at least 2 to see a score fall."""
 
     spare_s: int = 0
-    """Seconds to wait before round 1 beyond what an idle machine needs to start all."""
+    """Seconds to wait before round 1 beyond what this machine needs to start all."""
 
     def __post_init__(self) -> None:
         """Refuse a network that cannot show what it is for."""
@@ -100,7 +101,14 @@ class Plan:
             *[Role.LIGHT] * self.light,
         )
 
-    @property
-    def start_lead_s(self) -> int:
-        """Seconds from the first transaction to round 1: deploy, register all, start all."""
-        return 7 + (self.nodes + self.light) // 2 + self.spare_s
+    def start_lead_s(self, *, prepared_s: float) -> int:
+        """Return the seconds from the first transaction to round 1: deploy, register all, start all.
+
+        A busy machine needs more than an idle one, and shows how much more in what comes before:
+        loading the libraries and making the council's keys takes longer than all of this.
+
+        Args:
+            prepared_s: What that took, just now.
+        """
+        idle_s = 7 + (self.nodes + self.light) // 2
+        return max(idle_s, ceil(prepared_s)) + self.spare_s

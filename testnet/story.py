@@ -7,6 +7,8 @@ from pathlib import Path
 import trio
 from rich.console import Console  # noqa: TC002 - as everywhere else
 
+from stkrp2p.adapters.clock import SystemClock
+from stkrp2p.core.types import Epoch
 from testnet.cluster import Cluster, run_down, run_flaky, running
 from testnet.finding import Finding
 from testnet.manifest import RUNS
@@ -35,15 +37,16 @@ async def tell(
     _point_latest_at(folder)
     async with running(plan, folder, console.print, keep=keep) as cluster:
         console.print(f"files      {folder}\n")
-        with trio.fail_after(plan.start_lead_s + _planned_s(cluster) + slack_s):
+        with trio.fail_after(_planned_s(cluster) + slack_s):
             await _run_through(cluster, console)
             return await judge_run(cluster)
 
 
 def _planned_s(cluster: Cluster) -> float:
-    params = cluster.genesis.params
-    rounds = cluster.plan.epochs * params.rounds_per_epoch + params.settle_rounds
-    return rounds * params.period_ms / 1000
+    """Return the seconds from now until the last epoch is sealed."""
+    genesis = cluster.genesis
+    seal = genesis.clock.seal(Epoch(cluster.plan.epochs - 1))
+    return (genesis.beacon.due_ms(seal) - SystemClock().unix_ms()) / 1000
 
 
 async def _run_through(cluster: Cluster, console: Console) -> None:

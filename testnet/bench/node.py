@@ -45,18 +45,6 @@ _KINDS = {"full node": Role.HEALTHY, "governor": Role.COUNCIL, "light node": Rol
 _NAMES = {"stkrp2p": "stkrp2p.node", "libp2p": "stkrp2p.adapters.libp2p.edge", "web3": "web3"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class PatientPlan(Plan):
-    """A plan whose nodes have time to be idle before round 1."""
-
-    idle_s: float
-
-    @property
-    def start_lead_s(self) -> int:
-        """Seconds from deployment to round 1."""
-        return super().start_lead_s + round(SETTLE_S + self.idle_s) + self.nodes + self.light
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeCost:
     """What one node used."""
@@ -99,14 +87,14 @@ async def node_costs(
         folder: Where the run's files land.
         profiles: Where cProfile shall write what it saw of the nodes started anew.
     """
-    plan = PatientPlan(
+    plan = Plan(
         nodes=scale.nodes,
         light=scale.light,
         council=council_that_fits(scale.nodes),
         down=0,
         flaky=0,
         epochs=1 + scale.epochs,
-        idle_s=scale.idle_s,
+        spare_s=round(SETTLE_S + scale.idle_s) + scale.nodes + scale.light,
     )
     async with running(plan, folder, lambda _line: None) as cluster:
         fresh = _start_anew(cluster, profiles)

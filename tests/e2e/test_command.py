@@ -44,7 +44,7 @@ def test_a_run_in_which_all_promises_hold_exits_with_zero(
 ) -> None:
     _, done = run
     verdict = json.loads(done.stdout)
-    assert [f for f in verdict["findings"] if not f["held"]] == []
+    assert [f for f in verdict["findings"] if not f["held"]] == [], done.stdout
     assert verdict["held"] is True
     assert done.returncode == 0
 

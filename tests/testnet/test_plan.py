@@ -37,6 +37,17 @@ def test_a_network_has_five_governors_unless_fewer_are_healthy() -> None:
     assert [council_that_fits(n) for n in (1, 2, 3, 4, 5, 6, 40)] == [1, 1, 3, 3, 5, 5, 5]
 
 
+@given(light=st.integers(0, 10), prepared_s=st.floats(0, 600), spare_s=st.integers(0, 60))
+def test_round_1_is_as_far_off_as_this_machine_needs_and_no_further_on_an_idle_one(
+    light: int, prepared_s: float, spare_s: int
+) -> None:
+    plan = Plan(light=light, spare_s=spare_s)
+    at_once_s = plan.start_lead_s(prepared_s=0.0)
+    assert at_once_s == 11 + light // 2 + spare_s
+    assert plan.start_lead_s(prepared_s=prepared_s) >= max(at_once_s, prepared_s + spare_s)
+    assert plan.start_lead_s(prepared_s=at_once_s - spare_s) == at_once_s
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
