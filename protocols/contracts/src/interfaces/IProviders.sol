@@ -138,9 +138,6 @@ interface IProviders is IProviderStakes, ILiveness, IScores {
     /// @notice The account's status does not allow it.
     error WrongStatus(address account, Status status);
 
-    /// @notice Only the timelock may, after its delay.
-    error NotTimelock(address caller);
-
     /// @notice A name has 1 to `lengthMax` bytes.
     error BadNameLength(uint256 length, uint256 lengthMax);
 

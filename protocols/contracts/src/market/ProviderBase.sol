@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {Timelocked} from "../governance/Timelocked.sol";
 import {IPolicy} from "../interfaces/IPolicy.sol";
 import {IProviders} from "../interfaces/IProviders.sol";
 import {IRegistry} from "../interfaces/IRegistry.sol";
@@ -10,7 +11,7 @@ import {ScoreProof} from "../interfaces/IScores.sol";
 import {Scores} from "./Scores.sol";
 
 /// @title What the parts of `Providers` share
-abstract contract ProviderBase is IProviders {
+abstract contract ProviderBase is Timelocked, IProviders {
     /// @dev A node of a provider.
     /// @param provider       Whose it is; 0 if it was never added. It stays when the node is removed.
     /// @param isBusy         Whether it serves a deal.
@@ -35,9 +36,6 @@ abstract contract ProviderBase is IProviders {
     /// @notice Where the numbers stand that governors set.
     IPolicy public immutable POLICY;
 
-    /// @notice Who approves, and sets tiers.
-    address public immutable TIMELOCK;
-
     /// @notice Where sidecars are registered.
     IRegistry public immutable REGISTRY;
 
@@ -50,13 +48,8 @@ abstract contract ProviderBase is IProviders {
     mapping(address account => Provider) internal _providers;
     mapping(uint256 registration => Node) internal _nodes;
 
-    modifier onlyTimelock() {
-        if (msg.sender != TIMELOCK) revert NotTimelock(msg.sender);
-        _;
-    }
-
     modifier onlyDeals() {
-        if (msg.sender != DEALS) revert NotDeals(msg.sender);
+        _checkDeals();
         _;
     }
 
@@ -67,13 +60,16 @@ abstract contract ProviderBase is IProviders {
         IRegistry registry,
         IReputationAnchor anchor,
         address deals
-    ) {
+    ) Timelocked(timelock) {
         TOKEN = token;
         POLICY = policy;
-        TIMELOCK = timelock;
         REGISTRY = registry;
         ANCHOR = anchor;
         DEALS = deals;
+    }
+
+    function _checkDeals() private view {
+        if (msg.sender != DEALS) revert NotDeals(msg.sender);
     }
 
     /// @dev The record of a provider that has come just so far.
