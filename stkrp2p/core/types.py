@@ -35,6 +35,9 @@ Digest = NewType("Digest", bytes)
 
 ONE_PPM = Ppm(1_000_000)
 
+ONE_BPS = 10_000
+"""The whole, in basis points: what governors set shares of money in."""
+
 HASH_BYTES = 32
 SIGNATURE_BYTES = 64
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from testnet.vectors import audits, basics, councils, frauds, membership, scores
+from testnet.vectors import audits, basics, councils, draws, frauds, membership, money, scores
 from testnet.vectors.form import Json, render
 
 FOLDER = Path(__file__).resolve().parents[2] / "protocols" / "vectors"
@@ -32,6 +32,8 @@ FILES: dict[str, tuple[str, Callable[[], dict[str, Json]]]] = {
     "anchor": ("Proposals, headers, the council's signature: anchor.md", scores.anchors),
     "epoch": ("Whole epochs closed: anchor.md, section 4", scores.epochs),
     "fraud": ("Scores challenged: anchor.md, section 6", frauds.frauds),
+    "money": ("Quotes, splits, losses, pools: market.md, section Money", money.money),
+    "draw": ("Auctions and their draws: market.md, section Draw", draws.draws),
 }
 """File name without its ending -> (what it is about, what makes it)."""
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +18,12 @@ from stkrp2p.core import (
     challenge,
     deal,
     dkg,
+    draw,
+    economics,
     fraud,
     group,
     merkle,
+    pools,
     reconcile,
     score,
     threshold,
@@ -926,3 +929,136 @@ def test_the_ids_in_a_proposal_are_those_of_its_batches() -> None:
     case = load("epoch")["epochs"][1]
     proposal = wire.decode(raw(case["proposal"]), anchor.Proposal)
     assert proposal.ids_digest == sha256(*(read_batch(raw(f)).id for f in case["included"]))
+
+
+# ------------------------------------------------------------------------------- the market
+
+
+def listed(numbers: str) -> list[int]:
+    return [int(number) for number in numbers.split("|")] if numbers else []
+
+
+def rows(group: str) -> list[tuple[list[int], list[int]]]:
+    return [(listed(c["given"]), listed(c["expected"])) for c in load("money")[group]]
+
+
+def test_there_are_at_least_1_000_cases_of_money_and_of_draws() -> None:
+    assert sum(len(group) for group in load("money").values() if isinstance(group, list)) >= 1_000
+    assert len(load("draw")["auctions"]) >= 1_000
+
+
+def resources(numbers: list[int]) -> economics.Resources:
+    names = economics.Resources.__dataclass_fields__
+    return economics.Resources(**dict(zip(names, numbers, strict=True)))
+
+
+def tariff_of(numbers: list[int]) -> economics.Tariff:
+    names = economics.Tariff.__dataclass_fields__
+    return economics.Tariff(**dict(zip(names, numbers, strict=True)))
+
+
+def test_a_quote_and_an_expected_profit_follow_from_need_tariff_time_and_price() -> None:
+    """R47."""
+    for given, expected in rows("quotes"):
+        need, tariff = resources(given[:4]), tariff_of(given[4:8])
+        usd = economics.usd_of(need, tariff, length_s=given[8])
+        assert [usd, economics.ankr_of_usd(usd, usd_per_ankr=given[9])] == expected
+    for (stake, bps, length_s), expected in rows("profits"):
+        assert [economics.yearly_share(stake, bps_per_year=bps, length_s=length_s)] == expected
+
+
+def shares_of(reward_bps: int, insurance_bps: int) -> economics.PoolShares:
+    return economics.PoolShares(reward_bps=reward_bps, insurance_bps=insurance_bps)
+
+
+def test_a_deals_money_is_split_as_the_waterfall_says() -> None:
+    """R55, R58, Q11: the white paper's two come first."""
+    for (ankr, eth, paid, reward, insurance, price), expected in rows("splits"):
+        shares = shares_of(reward, insurance)
+        found = economics.split(
+            ankr=ankr, eth=eth, paid_ankr=paid, shares=shares, ankr_per_eth=price
+        )
+        assert list(asdict(found).values()) == expected
+    tokens = [[part // 10**18 for part in expected] for _, expected in rows("splits")[:2]]
+    assert tokens == [[60, 40, 40, 260, 0, 0, 0], [70, 40, 40, 250, 0, 0, 0]]
+
+
+def test_a_loss_is_computed_and_covered_in_its_order() -> None:
+    """Q12."""
+    for (profit, unserved_s, length_s), expected in rows("losses"):
+        found = economics.loss_of(expected_profit=profit, unserved_s=unserved_s, length_s=length_s)
+        assert [found] == expected
+    for (loss, provider, stake, price, pool), expected in rows("covers"):
+        cover = economics.cover(
+            loss,
+            provider_eth=provider,
+            stake_ankr=stake,
+            ankr_per_eth=price,
+            insurance_eth=pool,
+        )
+        assert list(asdict(cover).values()) == expected
+
+
+def test_the_pools_pay_out_in_their_parts() -> None:
+    """R52, R54, R56, R57, Q25."""
+    names = ("governance", "projects", "stakers", "development")
+    for (pool, *bps), expected in rows("distributions"):
+        found = pools.distributed(pool, pools.RewardParts(**dict(zip(names, bps, strict=True))))
+        assert [getattr(found, name) for name in names] == expected
+    for (sent, filled, price), expected in rows("micro_pools"):
+        joined = pools.joined(sent, filled_eth=filled, fixed_price=price)
+        assert [joined.taken_eth, joined.refunded_eth, joined.fee_ankr] == expected
+    for case in load("money")["refunds"]:
+        lost, provider, balance = listed(case["given"])
+        refunds = pools.refunds(
+            listed(case["stakes"]), lost_eth=lost, provider_eth=provider, balance_eth=balance
+        )
+        assert list(refunds.provider) == listed(case["provider"])
+        assert list(refunds.insurance) == listed(case["insurance"])
+    for case in load("money")["completions"]:
+        reward, *bps = listed(case["given"])
+        done = pools.completion(reward, listed(case["stakes"]), shares_of(*bps))
+        assert [done.reward, done.insurance] == listed(case["pools"])
+        assert list(done.stakers) == listed(case["stakers"])
+        assert list(pools.fee_split(reward, shares_of(*bps))) == listed(case["fee_split"])
+
+
+def auction_of(case: dict) -> draw.Auction:
+    return draw.Auction(chain_id=case["chain_id"], market=raw(case["market"]), deal=case["deal"])
+
+
+def test_commitments_and_numbers_name_chain_contract_and_deal() -> None:
+    for case in load("draw")["commitments"]:
+        found = draw.commitment_of(
+            auction_of(case),
+            provider=raw(case["provider"]),
+            registration=case["registration"],
+            price=int(case["price"]),
+            salt=raw(case["salt"]),
+        )
+        assert found.hex() == case["commitment"]
+    for case in load("draw")["numbers"]:
+        number = draw.number_of(auction_of(case), raw(case["randomness"]))
+        assert [str(number), str(draw.number_after(number))] == [case["number"], case["after"]]
+
+
+def test_a_beacon_round_draws_among_the_lowest_bids() -> None:
+    """R50, Q1, Q2, Q16; the market stands at the address 01 02 ... 14, on chain 31337."""
+    assert load("draw")["entries_max"] == draw.ENTRIES_MAX
+    market = bytes(range(1, 21)).hex()
+    for case in load("draw")["auctions"]:
+        fields = ("price", "stake", "reliability_ppm")
+        bids = [draw.Bid(**dict(zip(fields, listed(b), strict=True))) for b in case["bids"]]
+        entering = draw.lowest(bids, size=case["size"])
+        weights = draw.weights_of([bids[i] for i in entering], stake_max=int(case["stake_max"]))
+        where = auction_of({"chain_id": 31_337, "market": market, "deal": case["deal"]})
+        place = draw.drawn(weights, draw.number_of(where, raw(case["randomness"])))
+        paid = draw.paid_of(
+            bids,
+            winner=entering[place],
+            rule=draw.Rule(case["rule"]),
+            fixed_price=int(case["fixed_price"]),
+        )
+        assert list(entering) == case["entering"]
+        assert list(weights) == listed(case["weights"])
+        assert (entering[place], str(paid)) == (case["winner"], case["paid"])

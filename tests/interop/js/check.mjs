@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util'
 
 import * as council from './council.mjs'
 import * as crypto from './crypto.mjs'
+import * as economy from './economy.mjs'
 import * as epoch from './epoch.mjs'
 import * as evidence from './evidence.mjs'
 import * as fraud from './fraud.mjs'
@@ -446,6 +447,33 @@ group('fraud', 'challenges', frauds.challenges, (c) => {
     }, preset('minimal'))
   })
   return reason === c.reason && fault === c.fault
+})
+
+// ---------------------------------------------------------------- the market
+
+const money = load('money')
+const listed = (text) => text === '' ? [] : text.split('|').map(BigInt)
+const rows = { quotes: 'quote', profits: 'yearlyShare', splits: 'split', losses: 'loss', covers: 'cover', distributions: 'distribution', micro_pools: 'joined' }
+for (const [name, formula] of Object.entries(rows)) {
+  group('money', name, money[name], (c) => same(economy[formula](listed(c.given)), listed(c.expected)))
+}
+group('money', 'refunds', money.refunds, (c) =>
+  same(economy.refunds(listed(c.stakes), listed(c.given)), [listed(c.provider), listed(c.insurance)]))
+group('money', 'completions', money.completions, (c) =>
+  same(economy.completion(listed(c.stakes), listed(c.given)), [c.pools, c.stakers, c.fee_split].map(listed)))
+
+const draw = load('draw')
+const contract = '0102030405060708090a0b0c0d0e0f1011121314'
+const unhexed = (c) => ({ ...c, market: raw(c.market), randomness: raw(c.randomness ?? ''), provider: raw(c.provider ?? ''), salt: raw(c.salt ?? '') })
+group('draw', 'commitments', draw.commitments, (c) => hex(economy.commitment(unhexed(c))) === c.commitment)
+group('draw', 'numbers', draw.numbers, (c) => {
+  const found = economy.number(unhexed(c))
+  return String(found) === c.number && String(economy.numberAfter(found)) === c.after
+})
+group('draw', 'auctions', draw.auctions, (c) => {
+  const drawn = economy.number(unhexed({ chain_id: 31337, market: contract, deal: c.deal, randomness: c.randomness }))
+  const found = economy.auction(c.bids.map(listed), c.size, BigInt(c.stake_max), c.rule, BigInt(c.fixed_price), drawn)
+  return same(found.entering, c.entering) && same(found.weights, listed(c.weights)) && found.winner === c.winner && String(found.paid) === c.paid
 })
 
 process.exitCode = failures === 0 ? 0 : 1
