@@ -355,12 +355,12 @@ contract MarketTest is MarketKit {
         return abi.encodeWithSelector(IMarket.NotCommitted.selector, deal, _who(i), commitment);
     }
 
-    function _outside(uint256 deal, uint256 fromS, uint256 untilS)
+    function _outside(uint256 deal, uint256 earliestS, uint256 untilS)
         private
         pure
         returns (bytes memory)
     {
-        return abi.encodeWithSelector(IMarket.OutsideTime.selector, deal, fromS, untilS);
+        return abi.encodeWithSelector(IMarket.OutsideTime.selector, deal, earliestS, untilS);
     }
 
     function _drawRoundFrom(uint256 timeS) private pure returns (uint64) {

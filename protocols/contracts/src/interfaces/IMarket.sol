@@ -14,11 +14,11 @@ import {IReputationAnchor} from "./IReputationAnchor.sol";
 /// @notice A requester pays the fixed price and opens an auction. Eligible providers seal bids, then
 ///         open them with their anchored scores. A round of the beacon that was fixed at the opening,
 ///         and that nobody knew before the last bid was opened, draws one of the lowest.
-/// @dev    What a requester sees of each provider (R48): capacity and price are in
-///         `IProviders.providerOf`, and its list is paged there; the expected return is `quote`'s;
-///         performance and reputation are the uptime and the reliability of anchored scores. Scores
+/// @dev    What a requester sees of each provider (R48): `IProviders.providersAt` pages the eligible
+///         ones, and `providerOf` has capacity, stake and the price asked; the expected return is
+///         `quote`'s; performance and reputation are uptime and reliability in anchored scores. Scores
 ///         are not kept on chain: a client adds them from an epoch's leaves with their proofs. Those
-///         of revealed bids were proved, and `shortlistOf` has them beside price, stake and weight.
+///         of revealed bids were proved, and `entriesOf` has them beside price and stake.
 interface IMarket {
     /// @notice What is fixed at deployment.
     /// @param  token           ANKR. It must move exactly what it is told to: no fee, no rebase.
@@ -219,8 +219,8 @@ interface IMarket {
     /// @notice No such auction, or it is not over yet.
     error NotOver(uint256 deal);
 
-    /// @notice It is not the time for this: that is from `fromS` on and before `untilS`.
-    error OutsideTime(uint256 deal, uint256 fromS, uint256 untilS);
+    /// @notice It is not the time for this: that is from `earliestS` on and before `untilS`.
+    error OutsideTime(uint256 deal, uint256 earliestS, uint256 untilS);
 
     /// @notice The provider may not bid on this project, or no longer (R44, R45, R61).
     error NotEligible(uint256 deal, address provider);

@@ -140,9 +140,9 @@ abstract contract Auctions is Quotes {
         if (auction.stage != Stage.Open) revert NotOpen(deal);
     }
 
-    function _checkTime(uint256 deal, uint256 fromS, uint256 untilS) internal view {
-        bool isTime = block.timestamp >= fromS && block.timestamp < untilS;
-        if (!isTime) revert OutsideTime(deal, fromS, untilS);
+    function _checkTime(uint256 deal, uint256 earliestS, uint256 untilS) internal view {
+        bool isTime = block.timestamp >= earliestS && block.timestamp < untilS;
+        if (!isTime) revert OutsideTime(deal, earliestS, untilS);
     }
 
     function _isEligible(Auction storage auction, address provider) internal view returns (bool) {

@@ -144,7 +144,7 @@ contract Market is Auctions {
         _bids[deal][winner.provider].state = BidState.Released;
         emit Assigned(deal, winner.provider, winner.registration, paidWei);
 
-        TOKEN.safeTransfer(address(DEALS), uint256(auction.fpWei) + auction.bondWei);
+        TOKEN.forceApprove(address(DEALS), uint256(auction.fpWei) + auction.bondWei);
         DEALS.assign(deal, _assignment(auction, winner, paidWei));
     }
 

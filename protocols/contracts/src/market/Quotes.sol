@@ -5,6 +5,7 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IMarket} from "../interfaces/IMarket.sol";
 import {IPolicy, Parameter, ProjectType, Resources} from "../interfaces/IPolicy.sol";
 import {IPrices} from "../interfaces/IPrices.sol";
+import {Capacity} from "./Capacity.sol";
 
 /// @title What a project costs and is expected to bring
 abstract contract Quotes is IMarket {
@@ -46,7 +47,7 @@ abstract contract Quotes is IMarket {
     {
         if (request.lengthS == 0) revert ZeroLength();
         uint256 usdPerMilliHour = _usdPerMilliHour(request.need);
-        bool isEnough = _covers(request.need, kind.need) && usdPerMilliHour != 0;
+        bool isEnough = Capacity.covers(request.need, kind.need) && usdPerMilliHour != 0;
         if (!isEnough) revert NeedTooSmall(request.projectType);
         fpWei = PRICES.ankrOfUsd(Math.ceilDiv(usdPerMilliHour * request.lengthS, MILLI_HOUR_S));
         uint256 profitBps = POLICY.get(Parameter.ProfitBpsPerYear);
@@ -59,10 +60,5 @@ abstract contract Quotes is IMarket {
         usd += need.ramMb * POLICY.get(Parameter.UsdPerRamGbHour);
         usd += MILLI * need.storageGb * POLICY.get(Parameter.UsdPerStorageGbHour);
         usd += MILLI * need.bandwidthMbps * POLICY.get(Parameter.UsdPerMbpsHour);
-    }
-
-    function _covers(Resources memory need, Resources memory least) private pure returns (bool) {
-        return need.cpuMilli >= least.cpuMilli && need.ramMb >= least.ramMb
-            && need.storageGb >= least.storageGb && need.bandwidthMbps >= least.bandwidthMbps;
     }
 }
