@@ -50,10 +50,9 @@ def builder() -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="session")
-def score_harness(builder: ModuleType) -> Artifact:
-    """The tests' own contract around `ScoreMath`."""
-    path, name = "test/lib/ScoreHarness.sol", "ScoreHarness"
+def harness_of(builder: ModuleType, name: str) -> Artifact:
+    """Compile one of the tests' own contracts around a library."""
+    path = f"test/lib/{name}.sol"
     wanted, sources = builder.compiler_input(), {}
     builder.sources_of(path, sources)
     wanted["sources"] = sources
@@ -61,6 +60,12 @@ def score_harness(builder: ModuleType) -> Artifact:
     made = builder.compile_json(json.dumps(wanted))[path][name]
     bytecode = bytes.fromhex(made["evm"]["bytecode"]["object"])
     return Artifact(abi=made["abi"], bytecode=bytecode, runtime=b"", immutables=())
+
+
+@pytest.fixture(scope="session")
+def score_harness(builder: ModuleType) -> Artifact:
+    """The tests' own contract around `ScoreMath`."""
+    return harness_of(builder, "ScoreHarness")
 
 
 @pytest.fixture(scope="session")
