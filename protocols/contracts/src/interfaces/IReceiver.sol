@@ -10,8 +10,10 @@ interface IReceiver {
 
 /// @title A receiver that pays losses
 interface IInsurance is IReceiver {
-    /// @notice Pays a loss as far as its ETH reaches. Only the deals' contract may.
-    /// @param  to      Who lost.
+    /// @notice Pays a loss as far as its ETH reaches, by a call to `to` with all the gas there is.
+    ///         Reverts if `to` refuses: then nothing is paid, and nobody else waits for it. Only the
+    ///         deals' contract may.
+    /// @param  to      Who gets it.
     /// @param  lossWei The loss, in wei.
     /// @return paid    What was paid, in wei: the loss or all there is.
     function cover(address to, uint256 lossWei) external returns (uint256 paid);
