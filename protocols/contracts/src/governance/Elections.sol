@@ -11,6 +11,9 @@ import {Seats} from "./Seats.sol";
 /// @title How governors are elected
 abstract contract Elections is Seats, IElections {
     /// @inheritdoc IElections
+    uint48 public immutable ELECTION_S_MIN;
+
+    /// @inheritdoc IElections
     uint64 public latestElection;
 
     /// @dev When the next renewal is due. Always `PHASE_3_AT` and a number of terms.
@@ -24,6 +27,7 @@ abstract contract Elections is Seats, IElections {
     mapping(uint64 election => address[]) private _best;
 
     constructor() {
+        ELECTION_S_MIN = _durationS(Parameter.ElectionS);
         _renewalDueAt = PHASE_3_AT;
     }
 
@@ -180,6 +184,7 @@ abstract contract Elections is Seats, IElections {
     }
 
     function _closesAt() private view returns (uint48) {
-        return Time.timestamp() + _durationS(Parameter.ElectionS);
+        uint256 lengthS = Math.max(_durationS(Parameter.ElectionS), ELECTION_S_MIN);
+        return Time.timestamp() + uint48(lengthS);
     }
 }

@@ -21,6 +21,9 @@ abstract contract Proposals is Seats, IProposals {
     TimelockController public immutable TIMELOCK;
 
     /// @inheritdoc IProposals
+    uint48 public immutable VOTING_S_MIN;
+
+    /// @inheritdoc IProposals
     uint64 public latestProposal;
 
     /// @inheritdoc IProposals
@@ -38,6 +41,7 @@ abstract contract Proposals is Seats, IProposals {
 
     constructor(TimelockController timelock) {
         TIMELOCK = timelock;
+        VOTING_S_MIN = _durationS(Parameter.VotingS);
     }
 
     /// @inheritdoc IProposals
@@ -113,12 +117,12 @@ abstract contract Proposals is Seats, IProposals {
     /// @dev Its quorum is of the seats that are taken, but at least of a majority of the council: the
     ///      first who accept do not rule alone.
     function _open(Proposal storage opened, uint48 closesAtMin) private {
-        uint48 closesAt = Time.timestamp() + _durationS(Parameter.VotingS);
+        uint256 lengthS = Math.max(_durationS(Parameter.VotingS), VOTING_S_MIN);
         uint256 counted = Math.max(_count(), _majority());
         uint256 votesMin = Math.ceilDiv(counted * POLICY.get(Parameter.QuorumBps), BPS);
         opened.proposer = msg.sender;
         opened.openedAt = Time.timestamp();
-        opened.closesAt = uint48(Math.max(closesAt, closesAtMin));
+        opened.closesAt = uint48(Math.max(block.timestamp + lengthS, closesAtMin));
         opened.term = _termNumber();
         opened.seatCount = uint8(_count());
         opened.votesMin = SafeCast.toUint8(votesMin);

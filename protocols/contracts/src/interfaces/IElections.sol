@@ -120,4 +120,8 @@ interface IElections {
 
     /// @notice Number of the election opened last, counted from 1; 0 if none was.
     function latestElection() external view returns (uint64);
+
+    /// @notice An election lasts the policy's `ElectionS`, but at least so many seconds: what that was
+    ///         at deployment. No council can make its renewal too short to stand in.
+    function ELECTION_S_MIN() external view returns (uint48);
 }

@@ -187,4 +187,8 @@ interface IProposals {
 
     /// @notice The most bytes that all calls and the summary of a proposal have, as ABI data.
     function PROPOSAL_BYTES_MAX() external view returns (uint256);
+
+    /// @notice A vote lasts the policy's `VotingS`, but at least so many seconds: what that was at
+    ///         deployment. No majority can make votes too short for the others, and slash them for it.
+    function VOTING_S_MIN() external view returns (uint48);
 }
