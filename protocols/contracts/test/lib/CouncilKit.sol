@@ -152,12 +152,11 @@ abstract contract CouncilKit is PolicyKit {
         council.closeElection();
     }
 
-    /// @dev Goes to the first renewal and elects people from `first` on.
+    /// @dev Goes to the next renewal and elects people from `first` on.
     function _renew(uint256 first, uint256 count) internal {
         _stakeMany(first, count);
-        uint48 due = council.dueAt();
-        if (block.timestamp < due) vm.warp(due);
-        else vm.warp(block.timestamp + 1);
+        if (block.timestamp < PHASE_3_AT) vm.warp(PHASE_3_AT);
+        else vm.warp(council.dueAt());
         _open();
         _standMany(first, count);
         _close();
@@ -193,6 +192,26 @@ abstract contract CouncilKit is PolicyKit {
             _vote(i, proposal, IProposals.Choice.Yes);
         }
         vm.warp(council.proposalAt(proposal).closesAt);
+    }
+
+    function _proposeReferendum(uint256 index, Call[] memory calls) internal returns (uint64) {
+        vm.prank(_person(index));
+        return council.propose(calls, true, "as stakers see it");
+    }
+
+    function _voteAsStaker(address who, uint64 proposal, IProposals.Choice choice) internal {
+        vm.prank(who);
+        council.voteAsStaker(proposal, choice);
+    }
+
+    /// @dev Closes a proposal at its time.
+    function _closeProposal(uint64 proposal, Call[] memory calls)
+        internal
+        returns (IProposals.Outcome)
+    {
+        vm.warp(council.proposalAt(proposal).closesAt);
+        council.close(proposal, calls);
+        return council.proposalAt(proposal).outcome;
     }
 
     function _execute(uint64 proposal, Call[] memory calls) internal {
