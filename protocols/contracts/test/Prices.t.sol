@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Policy} from "../src/governance/Policy.sol";
 import {IAggregatorV3} from "../src/interfaces/IAggregatorV3.sol";
 import {Parameter} from "../src/interfaces/IPolicy.sol";
@@ -77,18 +78,18 @@ contract PricesTest is PolicyKit {
         vm.assertEq(prices.ankrOfUsd(1), 91);
     }
 
-    function testFuzz_ankrOfUsd_isTheLeastThatPaysTheAmount(uint128 usd, int256 answer) public {
-        answer = int256(bound(uint256(answer), 800_000, 1_200_000));
-        ankrFeed.set(answer);
+    function testFuzz_ankrOfUsd_isTheLeastThatPaysTheAmount(uint128 usd, uint256 answer) public {
+        answer = bound(answer, 800_000, 1_200_000);
+        ankrFeed.set(SafeCast.toInt256(answer));
         uint256 ankr = prices.ankrOfUsd(usd);
-        uint256 price = uint256(answer) * 10 ** 10;
+        uint256 price = answer * 10 ** 10;
         vm.assertTrue(ankr * price >= uint256(usd) * 10 ** 18);
         if (ankr > 0) vm.assertTrue((ankr - 1) * price < uint256(usd) * 10 ** 18);
     }
 
     function testFuzz_prices_areTheSameWhateverTheDecimals(uint8 decimals) public {
         decimals = uint8(bound(decimals, 2, 18));
-        TestFeed feed = new TestFeed(decimals, int256(10 ** (decimals - 2)));
+        TestFeed feed = new TestFeed(decimals, SafeCast.toInt256(10 ** (decimals - 2)));
         prices = new Prices(TIMELOCK, policy, _ankr(feed), _eth());
         vm.assertEq(prices.ankrPerEth(), 250_000 ether);
         vm.assertEq(prices.ankrOfUsd(1 ether), 100 ether);
@@ -283,7 +284,7 @@ contract PricesTest is PolicyKit {
     function test_setFeeds_replacesADeadFeed() public {
         vm.warp(START_S + ageSMax + 1);
         ethFeed.set(ETH_USD);
-        TestFeed feed = new TestFeed(18, 2 * int256(CENT));
+        TestFeed feed = new TestFeed(18, SafeCast.toInt256(2 * CENT));
         IPrices.Source memory ankr = IPrices.Source(feed, 2 * CENT);
         IPrices.Source memory before = _ankr(ankrFeed);
         vm.expectEmit(address(prices));

@@ -22,6 +22,9 @@ contract TimelockTest is PolicyKit {
     address private constant COUNCIL = address(0xc0c1);
     address private constant ANYBODY = address(0xa11);
 
+    /// @dev The set of states that holds `OperationState.Ready` alone.
+    bytes32 private constant READY = bytes32(uint256(4));
+
     bytes32 private constant ADMIN = 0;
     bytes32 private constant PROPOSER = keccak256("PROPOSER_ROLE");
     bytes32 private constant EXECUTOR = keccak256("EXECUTOR_ROLE");
@@ -184,9 +187,7 @@ contract TimelockTest is PolicyKit {
         bytes32 id = timelock.hashOperation(target, 0, call, 0, 0);
         vm.expectRevert(
             abi.encodeWithSelector(
-                TimelockController.TimelockUnexpectedOperationState.selector,
-                id,
-                bytes32(1 << uint8(TimelockController.OperationState.Ready))
+                TimelockController.TimelockUnexpectedOperationState.selector, id, READY
             )
         );
         timelock.execute(target, 0, call, 0, 0);

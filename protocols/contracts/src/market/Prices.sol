@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Timelocked} from "../governance/Timelocked.sol";
 import {IAggregatorV3} from "../interfaces/IAggregatorV3.sol";
 import {IPolicy, Parameter} from "../interfaces/IPolicy.sol";
@@ -90,7 +91,7 @@ contract Prices is Timelocked, IPrices {
             revert BadBase(address(source.feed), source.base);
         }
         _decimalsOf(source.feed);
-        _quotes[asset] = Quote(source.feed, 0, 0, uint128(source.base), 0);
+        _quotes[asset] = Quote(source.feed, 0, 0, SafeCast.toUint128(source.base), 0);
     }
 
     /// @dev A near price moves the reference once in `PriceConfirmS` too: else a price could be
@@ -102,7 +103,7 @@ contract Prices is Timelocked, IPrices {
             quote.suspect = 0;
             if (price != quote.base && _hasLasted(quote.movedAt)) _move(asset, price);
         } else if (!_isSuspect(price, quote)) {
-            quote.suspect = uint128(price);
+            quote.suspect = SafeCast.toUint128(price);
             quote.suspectAt = uint48(block.timestamp);
             emit PriceSuspected(asset, price, quote.base);
         } else if (_hasLasted(quote.suspectAt)) {
@@ -113,7 +114,7 @@ contract Prices is Timelocked, IPrices {
     function _move(Asset asset, uint256 price) private {
         Quote storage quote = _quotes[asset];
         emit BaseMoved(asset, quote.base, price);
-        quote.base = uint128(price);
+        quote.base = SafeCast.toUint128(price);
         quote.suspect = 0;
         quote.movedAt = uint48(block.timestamp);
     }
@@ -139,8 +140,9 @@ contract Prices is Timelocked, IPrices {
         if (block.timestamp - updatedAt > ageSMax) {
             revert StalePrice(address(feed), updatedAt, ageSMax);
         }
-        if (answer <= 0 || uint256(answer) > PRICE_MAX) revert BadPrice(address(feed), answer);
-        uint256 price = uint256(answer) * 10 ** (DECIMALS_MAX - _decimalsOf(feed));
+        if (answer <= 0) revert BadPrice(address(feed), answer);
+        uint256 scale = 10 ** (DECIMALS_MAX - _decimalsOf(feed));
+        uint256 price = Math.saturatingMul(SafeCast.toUint256(answer), scale);
         if (price < PRICE_MIN || price > PRICE_MAX) revert BadPrice(address(feed), answer);
         return price;
     }
