@@ -1,7 +1,8 @@
 """Options that commands share, and how a command gets its settings.
 
 A command of class `NodeCommand` has `--config` and the flags of its `settings`, and its function gets
-them as one value, `loaded`. A `ReadingCommand` has `--json` beside that.
+them as one value, `loaded`. A `ReadingCommand` has `--json` beside that, a
+`JsonCommand` has that alone.
 """
 
 from __future__ import annotations
@@ -96,8 +97,8 @@ class AllSettingsCommand(NodeCommand):
     settings = SETTINGS
 
 
-class ReadingCommand(NodeCommand):
-    """A command that only reads: with `--json`, which makes failures JSON too."""
+class JsonCommand(click.Command):
+    """A command with `--json`, which makes failures JSON too."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the parameters with `--json`."""
@@ -112,6 +113,10 @@ class ReadingCommand(NodeCommand):
         except Failure as failure:
             failure.is_json = bool(ctx.params["as_json"])
             raise
+
+
+class ReadingCommand(JsonCommand, NodeCommand):
+    """A command on one node that only reads."""
 
 
 class DefaultGroup(click.Group):

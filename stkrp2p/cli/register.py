@@ -9,6 +9,7 @@ import click
 
 from stkrp2p.adapters.keys import load_account_key, load_node_key
 from stkrp2p.adapters.libp2p.identity import peer_id_text
+from stkrp2p.cli.amounts import amount_of
 from stkrp2p.cli.errors import Exit, Failure, config_failures, key_failures
 from stkrp2p.cli.onchain import ask_chain, need_rpc
 from stkrp2p.cli.options import ReadingCommand
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from stkrp2p.config import Loaded
 
 _NOWHERE = ("/ip4/0.0.0.0/", "/ip6/::/")
-_DECIMALS = 18
-_WHOLE_DIGITS_MAX = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,26 +67,10 @@ class Done:
     steps: tuple[Step, ...]
 
 
-def _wei(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:  # noqa: ARG001
-    """Return an amount of ANKR, such as 1000 or 0.5, as wei, exactly.
-
-    Raises:
-        BadParameter: It is no positive amount of at most 18 decimals.
-    """
-    if text is None:
-        return None
-    whole, _, part = text.partition(".")
-    digits = whole + part.ljust(_DECIMALS, "0")
-    is_amount = len(whole) <= _WHOLE_DIGITS_MAX and len(part) <= _DECIMALS
-    if not (is_amount and digits.isascii() and digits.isdigit() and int(digits) > 0):
-        raise click.BadParameter(f"{text} is no amount of ANKR with at most {_DECIMALS} decimals")
-    return int(digits)
-
-
 @click.command("register", cls=ReadingCommand)
 @click.option(
     "--stake",
-    callback=_wei,
+    type=amount_of("ANKR", least=1),
     metavar="ANKR",
     help="How much to stake.  [default: the least allowed]",
 )

@@ -38,6 +38,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "council": "Show who governs; make the council's keys, hand them on.",
             "beacon": "Show rounds of the network's beacon, or verify one.",
         },
+        "Market": {
+            "calc": "Show what a deal brings each party, and costs it.",
+        },
         "Scores": {
             "roster": "List the members of an epoch.",
             "score": "Show scores, of all members or of one.",
