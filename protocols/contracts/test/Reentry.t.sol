@@ -5,28 +5,10 @@ import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ReputationAnchor} from "../src/ReputationAnchor.sol";
 import {IChallenges} from "../src/interfaces/IChallenges.sol";
 import {ChallengeKit} from "./lib/ChallengeKit.sol";
-
-/// @dev A token that tells whoever it moves from or to, in the middle of the transfer.
-contract TellingToken is ERC20 {
-    mapping(address account => bool) public isTold;
-
-    constructor() ERC20("Telling", "TELL") {
-        _mint(msg.sender, 10 ** 36);
-    }
-
-    function tell(address account) external {
-        isTold[account] = true;
-    }
-
-    function _update(address from, address to, uint256 value) internal override {
-        super._update(from, to, value);
-        if (isTold[from]) Schemer(from).onTransfer();
-        if (isTold[to]) Schemer(to).onTransfer();
-    }
-}
+import {Told, TellingToken} from "./lib/TellingToken.sol";
 
 /// @dev Makes the same call again whenever it hears of a transfer.
-contract Schemer {
+contract Schemer is Told {
     address private immutable ANCHORS;
 
     /// @notice How often it was told, and how often its second call went through.
