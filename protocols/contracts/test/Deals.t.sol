@@ -9,6 +9,10 @@ import {DealsKit} from "./lib/DealsKit.sol";
 
 /// @dev R31, R36, R40, R43, R51, R53, R55, R58, R60; Q1, Q11, Q13.
 contract DealsTest is DealsKit {
+    function setUp() public {
+        _build();
+    }
+
     /// @dev R40, R43, R51: the price is paid in ANKR, each brings its part of 32 ETH, and it runs.
     function test_start_letsAFundedDealRunAtOnce() public {
         uint256 deal = _assign();

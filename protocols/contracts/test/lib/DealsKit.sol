@@ -71,10 +71,14 @@ abstract contract DealsKit is PolicyKit {
     /// @dev The provider's node.
     uint256 internal node;
 
+    /// @dev Everybody who may be owed something.
+    address[] internal parties;
+
     /// @dev Deals that were assigned; they are numbered from 1.
     uint256 internal dealCount;
 
-    function setUp() public virtual {
+    /// @dev Deploys all, and gives everybody what they need.
+    function _build() internal {
         vm.warp(START_S);
         token = new TellingToken();
         anchor = new SomeAnchor(START_S * 1000, EPOCH_S * 1000);
@@ -95,6 +99,7 @@ abstract contract DealsKit is PolicyKit {
         _give(STRANGER);
         _give(MARKET);
         vm.deal(address(insurance), 100 ether);
+        parties = [REQUESTER, PROVIDER, STRANGER, address(insurance), address(rewards)];
     }
 
     function _deploy() private {
@@ -269,6 +274,24 @@ abstract contract DealsKit is PolicyKit {
         deals.fail(deal, shown);
     }
 
+    /// @dev Challenges the node, and lets the time for an answer go by.
+    function _silent(uint256 challengedAt) internal returns (uint256 challenge) {
+        vm.warp(challengedAt);
+        vm.prank(STRANGER);
+        challenge = providers.challenge(node);
+        IReputationAnchor.Header memory header;
+        header.epoch = anchor.epochAt(challengedAt) + 1;
+        vm.warp(_startOf(header.epoch + 1) + 60);
+        providers.timeOut(challenge, header);
+    }
+
+    /// @dev A running deal of a provider that brought no ETH.
+    function _trusted() internal returns (uint256) {
+        vm.prank(TIMELOCK);
+        providers.setTier(PROVIDER, IProviders.Tier.Trusted, 0);
+        return _running();
+    }
+
     function _isState(uint256 deal, IDeals.State state) internal view {
         vm.assertEq(uint256(deals.dealOf(deal).state), uint256(state));
     }
@@ -278,10 +301,22 @@ abstract contract DealsKit is PolicyKit {
         vm.assertEq(deals.ethOf(who), ethWei);
     }
 
+    /// @dev Everybody collects, the pots get theirs, and nothing is left.
+    function _isPaidOut() internal {
+        for (uint256 i = 0; i < parties.length; ++i) {
+            address who = parties[i];
+            if (deals.ankrOf(who) == 0 && deals.ethOf(who) == 0) continue;
+            bool isPot = who == address(insurance) || who == address(rewards);
+            vm.prank(who);
+            if (isPot) deals.flush(who);
+            else deals.collect();
+        }
+        vm.assertEq(token.balanceOf(address(deals)), 0);
+        vm.assertEq(address(deals).balance, 0);
+    }
+
     /// @dev The contract holds what it owes and what is in open deals, to the wei.
     function _isConserved() internal view {
-        address[5] memory parties =
-            [REQUESTER, PROVIDER, STRANGER, address(insurance), address(rewards)];
         uint256 ankrWei = 0;
         uint256 ethWei = 0;
         for (uint256 i = 0; i < parties.length; ++i) {

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IDeals} from "../src/interfaces/IDeals.sol";
+import {ILedger} from "../src/interfaces/ILedger.sol";
+import {IPrices} from "../src/interfaces/IPrices.sol";
+import {IProviders, ScoreProof} from "../src/interfaces/IProviders.sol";
+import {IProviderStakes} from "../src/interfaces/IProviderStakes.sol";
+import {ITimelocked} from "../src/interfaces/ITimelocked.sol";
+import {IScores} from "../src/interfaces/IScores.sol";
+import {DealsKit} from "./lib/DealsKit.sol";
+
+/// @dev What somebody may try to get more than its own, or to keep others from theirs. R52, R59, R60;
+///      Q10, Q15, Q27. Re-entrancy stands in `DealsReentry.t.sol`.
+contract DealsHostileTest is DealsKit {
+    function setUp() public {
+        _build();
+    }
+
+    function test_replayedFailureProof_failsNoDealTwice() public {
+        uint256 deal = _running();
+        uint64 epoch = _firstEpoch(deal);
+        _fail(deal);
+        ScoreProof memory shown = _shown(node, epoch, FAIL_BELOW_PPM - 1, ACTIVE);
+        vm.expectRevert(_wrongState(deal, IDeals.State.Failed));
+        deals.fail(deal, shown);
+        uint256 later = _running();
+        vm.warp(block.timestamp + 10 * EPOCH_S);
+        vm.expectRevert(abi.encodeWithSelector(IDeals.EpochOutsideRun.selector, later, epoch));
+        deals.fail(later, shown);
+    }
+
+    /// @dev Q15: before the start, across it, across the end, and an epoch that is not over yet.
+    function test_failureProofOfAnEpochOutsideTheRun_isRefused() public {
+        vm.warp(_startOf(10) + 5);
+        uint256 deal = _running();
+        uint64 last = anchor.epochAt(deals.dealOf(deal).endsAt);
+        ScoreProof memory shown = _shown(node, 12, 0, ACTIVE);
+        vm.warp(_startOf(13) - 1);
+        vm.expectRevert(abi.encodeWithSelector(IDeals.EpochOutsideRun.selector, deal, 12));
+        deals.fail(deal, shown);
+        vm.warp(_startOf(last + 2));
+        uint64[4] memory outside = [uint64(9), 10, last, last + 1];
+        for (uint256 i = 0; i < outside.length; ++i) {
+            ScoreProof memory other = _shown(node, outside[i], 0, ACTIVE);
+            vm.expectRevert(
+                abi.encodeWithSelector(IDeals.EpochOutsideRun.selector, deal, outside[i])
+            );
+            deals.fail(deal, other);
+        }
+        deals.fail(deal, shown);
+    }
+
+    function test_failureProofOfAnotherNode_isRefused() public {
+        uint256 other = _node(PROVIDER);
+        uint256 deal = _running();
+        uint64 epoch = _firstEpoch(deal);
+        vm.warp(_startOf(epoch + 1));
+        ScoreProof memory shown = _shown(other, epoch, 0, SUSPENDED);
+        vm.expectRevert(
+            abi.encodeWithSelector(IScores.OtherNode.selector, shown.words[0], shown.words[1])
+        );
+        deals.fail(deal, shown);
+    }
+
+    function test_forgedFailureProof_isRefused() public {
+        uint256 deal = _running();
+        uint64 epoch = _firstEpoch(deal);
+        vm.warp(_startOf(epoch + 1));
+        ScoreProof memory shown = _shown(node, epoch, 1_000_000, ACTIVE);
+        shown.words[12] = 0;
+        vm.expectRevert(abi.encodeWithSelector(IScores.NotProved.selector, epoch));
+        deals.fail(deal, shown);
+    }
+
+    /// @dev R41: made before the run, of another node, so late that no whole epoch came after it, or
+    ///      not timed out.
+    function test_silenceOutsideTheRun_isRefused() public {
+        uint256 early = _silent(block.timestamp);
+        uint256 deal = _running();
+        _isNotSilent(deal, early);
+        vm.warp(deals.dealOf(deal).endsAt - EPOCH_S);
+        uint256 late = _silent(block.timestamp);
+        _isNotSilent(deal, late);
+        IDeals.Assignment memory given = _assignment();
+        given.registration = _node(PROVIDER);
+        uint256 other = _running(given);
+        uint256 challenge = _silent(block.timestamp);
+        _isNotSilent(other, challenge);
+        vm.prank(STRANGER);
+        uint256 open = providers.challenge(given.registration);
+        _isNotSilent(other, open);
+    }
+
+    /// @dev Q10: a price that moved too far is refused; claim and stake wait until it is confirmed.
+    function test_manipulatedPrice_isRefusedAndTheClaimWaits() public {
+        uint256 deal = _trusted();
+        ethFeed.set(ETH_USD / 2);
+        _fail(deal);
+        vm.assertEq(providers.providerOf(PROVIDER).stake, STAKE);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IPrices.PriceMoved.selector, address(ethFeed), 1_000 ether, 2_000 ether
+            )
+        );
+        deals.compensate(deal);
+        vm.assertEq(providers.providerOf(PROVIDER).locks, 1);
+        _refreshPrices();
+        deals.compensate(deal);
+        _isOwed(REQUESTER, FP + STAKE, ETH_STAKE);
+    }
+
+    /// @dev Q10: neither is a project settled at such a price, if its pots need one.
+    function test_manipulatedPrice_settlesNoProject() public {
+        IDeals.Assignment memory given = _assignment();
+        given.paidWei = FP;
+        uint256 deal = _running(given);
+        _addProfit(deal, 0, 10 ether);
+        vm.warp(deals.completableAt(deal));
+        ankrFeed.set(ANKR_USD * 3);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IPrices.PriceMoved.selector, address(ankrFeed), 0.06 ether, 0.02 ether
+            )
+        );
+        deals.complete(deal);
+        _complete(deal);
+        _isConserved();
+    }
+
+    /// @dev Who fails a deal with too little gas for the price only makes the claim wait.
+    function test_starvedFailure_losesNoClaim() public {
+        uint256 deal = _trusted();
+        bytes memory code = address(ethFeed).code;
+        vm.etch(address(ethFeed), hex"fe");
+        uint64 epoch = _firstEpoch(deal);
+        vm.warp(_startOf(epoch + 1));
+        ScoreProof memory shown = _shown(node, epoch, 0, ACTIVE);
+        deals.fail{gas: 3_000_000}(deal, shown);
+        vm.etch(address(ethFeed), code);
+        vm.assertEq(providers.providerOf(PROVIDER).locks, 1);
+        deals.compensate(deal);
+        _isOwed(REQUESTER, FP + STAKE, ETH_STAKE);
+    }
+
+    /// @dev R52: a provider and a requester that are one gain nothing from the insurance before all
+    ///      of the provider's collateral is gone, and then at most the profit expected. Here 16 nodes
+    ///      at once: the insurance pays at most 16 * L - 0.1 ETH, and each L <= EXPECTED.
+    function test_insuranceDrainByCollusion_isBoundedByTheExpectedProfit() public {
+        vm.prank(TIMELOCK);
+        providers.setTier(PROVIDER, IProviders.Tier.Trusted, 0);
+        for (uint256 i = 0; i < 16; ++i) {
+            IDeals.Assignment memory given = _assignment();
+            if (i > 0) given.registration = _node(PROVIDER);
+            _running(given);
+        }
+        uint256 lossWei = 0;
+        for (uint256 deal = 1; deal <= 16; ++deal) {
+            _fail(deal);
+            if (deals.dealOf(deal).owedWei > 0) deals.insure(deal);
+            lossWei += EXPECTED;
+        }
+        uint256 drainedWei = 100 ether - address(insurance).balance;
+        vm.assertTrue(drainedWei > 0);
+        vm.assertTrue(drainedWei <= lossWei - STAKE * 1 ether / ANKR_PER_ETH);
+        _isConserved();
+    }
+
+    /// @dev With its own ETH in the deal, worth more than the loss, it gains nothing at all.
+    function test_insuranceDrainByCollusion_gainsNothingBehindKEth() public {
+        uint256 deal = _running();
+        _fail(deal);
+        vm.expectRevert(abi.encodeWithSelector(IDeals.NothingLost.selector, deal));
+        deals.insure(deal);
+        vm.assertEq(address(insurance).balance, 100 ether);
+    }
+
+    /// @dev A wei of profit changes nothing that anybody is due; where it makes a price needed, the
+    ///      project waits for one at most.
+    function test_dustProfit_changesNobodysShare() public {
+        uint256 deal = _running();
+        _addProfit(deal, 1, 1);
+        vm.expectRevert(abi.encodeWithSelector(IDeals.NoProfit.selector, deal));
+        _addProfit(deal, 0, 0);
+        _complete(deal);
+        _isOwed(PROVIDER, PAID + BOND, K_ETH);
+        _isOwed(address(rewards), 10 ether, 0);
+        _isOwed(REQUESTER, 20 ether + 1, ETH_STAKE - K_ETH + 1);
+        IDeals.Assignment memory given = _assignment();
+        given.paidWei = FP;
+        deal = _running(given);
+        _addProfit(deal, 0, 1);
+        _complete(deal);
+        _isOwed(address(insurance), 10 ether, 1);
+        _isConserved();
+    }
+
+    function test_earlyCompletion_isRefused() public {
+        uint256 deal = _running();
+        uint256 earliestS = uint256(deals.dealOf(deal).endsAt) + REVIEW_S;
+        vm.warp(earliestS - 1);
+        vm.expectRevert(abi.encodeWithSelector(IDeals.TooEarly.selector, deal, earliestS));
+        deals.complete(deal);
+        vm.prank(REQUESTER);
+        deals.dispute(deal, "");
+        vm.warp(earliestS);
+        earliestS = earliestS - 1 + DISPUTE_S + REVIEW_S;
+        vm.expectRevert(abi.encodeWithSelector(IDeals.TooEarly.selector, deal, earliestS));
+        deals.complete(deal);
+    }
+
+    /// @dev A deal that has ended pays nothing any more, whatever is tried.
+    function test_doubleSettlement_isRefused() public {
+        uint256 deal = _running();
+        uint64 epoch = _firstEpoch(deal);
+        _complete(deal);
+        ScoreProof memory shown = _shown(node, epoch, 0, ACTIVE);
+        bytes[7] memory calls = [
+            abi.encodeCall(IDeals.complete, (deal)),
+            abi.encodeCall(IDeals.fail, (deal, shown)),
+            abi.encodeCall(IDeals.abandon, (deal)),
+            abi.encodeCall(IDeals.compensate, (deal)),
+            abi.encodeCall(IDeals.insure, (deal)),
+            abi.encodeCall(IDeals.fund, (deal)),
+            abi.encodeCall(IDeals.addProfit, (deal, 1))
+        ];
+        for (uint256 i = 0; i < calls.length; ++i) {
+            vm.prank(REQUESTER);
+            (bool ok, bytes memory answer) = address(deals).call(calls[i]);
+            vm.assertFalse(ok);
+            vm.assertEq(answer, _wrongState(deal, IDeals.State.Completed));
+        }
+        vm.startPrank(TIMELOCK);
+        vm.expectRevert(_wrongState(deal, IDeals.State.Completed));
+        deals.cancel(deal);
+        vm.expectRevert(_wrongState(deal, IDeals.State.Completed));
+        deals.rule(deal, IDeals.Ruling(true, 0));
+        vm.stopPrank();
+        _isConserved();
+    }
+
+    /// @dev R60, Q27: once it runs, a requester has no way to its money but the deal's end.
+    function test_requesterWithdrawal_isRefusedOnceTheProjectRuns() public {
+        uint256 deal = _running();
+        vm.startPrank(REQUESTER);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.NothingOwed.selector, REQUESTER));
+        deals.collect();
+        vm.expectRevert(_wrongState(deal, IDeals.State.Running));
+        deals.abandon(deal);
+        vm.expectRevert(abi.encodeWithSelector(ITimelocked.NotTimelock.selector, REQUESTER));
+        deals.cancel(deal);
+        vm.expectRevert(abi.encodeWithSelector(ITimelocked.NotTimelock.selector, REQUESTER));
+        deals.rule(deal, IDeals.Ruling(true, 0));
+        vm.expectRevert(
+            abi.encodeWithSelector(IDeals.TooEarly.selector, deal, deals.completableAt(deal))
+        );
+        deals.complete(deal);
+        vm.stopPrank();
+    }
+
+    /// @dev The stake stays until the deal has ended, also if the provider resigns meanwhile.
+    function test_providerFleeingWithItsStake_isHeld() public {
+        uint256 deal = _trusted();
+        vm.prank(PROVIDER);
+        providers.resign();
+        vm.warp(block.timestamp + 30 days);
+        vm.expectRevert(
+            abi.encodeWithSelector(IProviderStakes.StakeLocked.selector, PROVIDER, 1, 1)
+        );
+        vm.prank(PROVIDER);
+        providers.withdraw();
+        _refreshPrices();
+        deals.fail(deal, _shown(node, _firstEpoch(deal), 0, ACTIVE));
+        _isOwed(REQUESTER, FP + STAKE, ETH_STAKE);
+    }
+
+    function test_strangers_haveNoSay() public {
+        uint256 deal = _assign();
+        IDeals.Assignment memory given = _assignment();
+        vm.expectRevert(_notAllowed(STRANGER, MARKET));
+        vm.prank(STRANGER);
+        deals.assign(2, given);
+        vm.expectRevert(_notAllowed(STRANGER, REQUESTER));
+        vm.prank(STRANGER);
+        deals.fund{value: ETH_STAKE - K_ETH}(deal);
+        _fund(deal);
+        vm.expectRevert(_notAllowed(STRANGER, PROVIDER));
+        vm.prank(STRANGER);
+        deals.start{value: K_ETH}(deal);
+    }
+
+    function test_otherEthThanDue_isRefused() public {
+        uint256 deal = _assign();
+        uint256 dueWei = ETH_STAKE - K_ETH;
+        vm.startPrank(REQUESTER);
+        vm.expectRevert(abi.encodeWithSelector(IDeals.WrongEth.selector, dueWei - 1, dueWei));
+        deals.fund{value: dueWei - 1}(deal);
+        vm.expectRevert(abi.encodeWithSelector(IDeals.WrongEth.selector, dueWei + 1, dueWei));
+        deals.fund{value: dueWei + 1}(deal);
+        (bool ok, bytes memory answer) = address(deals).call{value: 1}("");
+        vm.stopPrank();
+        vm.assertFalse(ok);
+        vm.assertEq(answer, abi.encodeWithSelector(ILedger.UnexpectedEth.selector, REQUESTER));
+    }
+
+    function test_lateAndEarly_areRefused() public {
+        uint256 deal = _assign();
+        uint256 dueAt = deals.dealOf(deal).dueAt;
+        vm.warp(dueAt);
+        vm.expectRevert(abi.encodeWithSelector(IDeals.TooEarly.selector, deal, dueAt + 1));
+        deals.abandon(deal);
+        vm.warp(dueAt + 1);
+        vm.expectRevert(abi.encodeWithSelector(IDeals.TooLate.selector, deal, dueAt));
+        vm.prank(REQUESTER);
+        deals.fund{value: ETH_STAKE - K_ETH}(deal);
+    }
+
+    function test_assignmentsThatMakeNoSense_areRefused() public {
+        _assign();
+        IDeals.Assignment memory given = _assignment();
+        vm.startPrank(MARKET);
+        vm.expectRevert(abi.encodeWithSelector(IDeals.DealExists.selector, 1));
+        deals.assign(1, given);
+        vm.expectRevert(abi.encodeWithSelector(IProviders.NodeNotFree.selector, PROVIDER, node));
+        deals.assign(2, given);
+        given.paidWei = FP + 1;
+        vm.expectRevert(abi.encodeWithSelector(IDeals.BadAssignment.selector, 2));
+        deals.assign(2, given);
+        (given.paidWei, given.lengthS) = (FP, 0);
+        vm.expectRevert(abi.encodeWithSelector(IDeals.BadAssignment.selector, 2));
+        deals.assign(2, given);
+        vm.stopPrank();
+    }
+
+    /// @dev A broken insurance or pot keeps nobody from anything else.
+    function test_brokenPots_holdNobodyUp() public {
+        uint256 deal = _trusted();
+        vm.etch(address(insurance), hex"fe");
+        vm.etch(address(rewards), hex"00");
+        _fail(deal);
+        vm.expectRevert();
+        deals.insure(deal);
+        vm.prank(REQUESTER);
+        deals.collect();
+        vm.warp(block.timestamp + 1 days);
+        _refreshPrices();
+        IDeals.Assignment memory given = _assignment();
+        given.registration = _node(PROVIDER);
+        _complete(_running(given));
+        vm.prank(PROVIDER);
+        deals.collect();
+        vm.expectRevert(
+            abi.encodeWithSelector(ILedger.NotTaken.selector, address(rewards), 10 ether)
+        );
+        deals.flush(address(rewards));
+        vm.expectRevert();
+        deals.flush(address(insurance));
+        _isOwed(address(rewards), 10 ether, 0);
+        _isConserved();
+    }
+
+    function _isNotSilent(uint256 deal, uint256 challenge) private {
+        vm.expectRevert(abi.encodeWithSelector(IDeals.NotSilent.selector, deal, challenge));
+        deals.failSilent(deal, challenge);
+    }
+
+    function _wrongState(uint256 deal, IDeals.State state) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IDeals.WrongState.selector, deal, state);
+    }
+
+    function _notAllowed(address caller, address allowed) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IDeals.NotAllowed.selector, caller, allowed);
+    }
+}
