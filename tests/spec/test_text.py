@@ -12,7 +12,7 @@ import msgspec.inspect as mi
 import pytest
 
 import stkrp2p.core
-from stkrp2p.core import council
+from stkrp2p.core import council, policy
 from stkrp2p.core.batch import JUDGEMENTS
 from stkrp2p.core.beacon import NEWS_JUDGEMENTS
 from stkrp2p.core.params import PRESETS, Params
@@ -85,6 +85,37 @@ def test_text_code_and_json_give_a_preset_the_same_numbers(preset: str, column: 
 def test_every_preset_has_its_file_and_no_other_lies_there() -> None:
     policies = {f"policy-{name}" for name in PRESETS}
     assert {p.stem for p in (PROTOCOLS / "presets").iterdir()} == PRESETS.keys() | policies
+
+
+def policy_rows() -> list[list[str]]:
+    return table(section("policy.md", "1. Numbers"))
+
+
+def exact(number: str) -> int:
+    """Read `12` and `12e3`, without the rounding of floats."""
+    digits, _, zeros = number.partition("e")
+    return int(digits) * 10 ** int(zeros or 0)
+
+
+def test_the_text_gives_each_number_of_the_policy_its_unit_and_bounds_in_order() -> None:
+    text = [(row[0], row[1], exact(row[2]), exact(row[3])) for row in policy_rows()]
+    assert text == [
+        (parameter.label, spec.unit, spec.least, spec.most)
+        for parameter, spec in policy.SPECS.items()
+    ]
+    assert list(policy.SPECS) == list(policy.Parameter)
+
+
+@pytest.mark.parametrize(("preset", "column"), [("minimal", 4), ("mainnet", 5)])
+def test_text_code_and_json_give_a_policy_the_same_numbers(preset: str, column: int) -> None:
+    text = {row[0]: exact(row[column]) for row in policy_rows()}
+    written = json.loads((PROTOCOLS / "presets" / f"policy-{preset}.json").read_text("utf-8"))
+    code = policy.PRESETS[preset]
+    by_label = {parameter.label: value for parameter, value in code.parameters.items()}
+    assert text == by_label == {k: int(v) for k, v in written["parameters"].items()}
+    assert list(written["parameters"]) == [parameter.label for parameter in policy.Parameter]
+    assert tuple(written["distribution"]) == code.distribution
+    assert written["name"] == preset
 
 
 @pytest.mark.parametrize("row", table(section("README.md", "5. Limits")), ids=lambda row: row[0])
