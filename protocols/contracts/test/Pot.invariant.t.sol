@@ -85,7 +85,7 @@ contract PotInvariantTest is Test {
         uint256 ankrIn = 0;
         uint256 ethIn = 0;
         for (uint160 i = 0; i < users.SOURCES(); ++i) {
-            (uint256 ankr, uint256 ethWei) = users.POT().receivedFrom(users.source(i));
+            (uint256 ankr, uint256 ethWei) = users.POT().broughtBy(users.source(i));
             ankrIn += ankr;
             ethIn += ethWei;
         }

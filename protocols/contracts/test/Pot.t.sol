@@ -222,7 +222,7 @@ contract PotTest is Test {
     }
 
     function _hasBrought(address who, uint256 ankrWei, uint256 ethWei) private view {
-        (uint256 gotAnkr, uint256 gotEth) = pot.receivedFrom(who);
+        (uint256 gotAnkr, uint256 gotEth) = pot.broughtBy(who);
         vm.assertEq(gotAnkr, ankrWei);
         vm.assertEq(gotEth, ethWei);
     }

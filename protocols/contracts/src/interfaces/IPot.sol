@@ -27,7 +27,7 @@ interface IPot is IInsurance, ITimelocked {
 
     /// @notice What came from `source` by `take` or as plain ETH, ever: in 10^-18 ANKR and in wei.
     ///         ANKR sent to the pot without a call is in its balance only.
-    function receivedFrom(address source) external view returns (uint256 ankr, uint256 ethWei);
+    function broughtBy(address source) external view returns (uint256 ankr, uint256 ethWei);
 
     /// @notice Sends `ankr` and `ethWei` to `to`. Only the timelock may.
     /// @param  ankr   In 10^-18 ANKR.

@@ -28,7 +28,7 @@ contract Pot is Timelocked, IPot {
     address public immutable PAYER;
 
     /// @inheritdoc IPot
-    mapping(address source => Received) public receivedFrom;
+    mapping(address source => Received) public broughtBy;
 
     /// @param token    ANKR.
     /// @param timelock Who may send the pot's money anywhere.
@@ -65,8 +65,8 @@ contract Pot is Timelocked, IPot {
     }
 
     function _count(uint256 ankr) private {
-        receivedFrom[msg.sender].ankr += ankr;
-        receivedFrom[msg.sender].ethWei += msg.value;
+        broughtBy[msg.sender].ankr += ankr;
+        broughtBy[msg.sender].ethWei += msg.value;
         emit Taken(msg.sender, ankr, msg.value);
     }
 }
