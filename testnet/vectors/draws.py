@@ -28,6 +28,10 @@ AMOUNT_MAX = 1 << 112
 
 DRAWS = 1_000
 
+CHAIN_ID = 31_337
+MARKET = Operator(bytes(range(1, 21)))
+"""Where the auctions are."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
@@ -109,7 +113,14 @@ def _bid(rng: random.Random, fixed_price: int) -> Bid:
 
 
 def _where(deal: int) -> Auction:
-    return Auction(chain_id=31_337, market=Operator(bytes(range(1, 21))), deal=deal)
+    return Auction(chain_id=CHAIN_ID, market=MARKET, deal=deal)
+
+
+def _somewhere(rng: random.Random, index: int) -> Auction:
+    """Return the market's auction, or every fourth time one on another chain, of another market."""
+    if index % 4:
+        return _where(index)
+    return Auction(chain_id=index + 1, market=Operator(rng.randbytes(20)), deal=index)
 
 
 def _paper(*, size: int, rule: Rule = Rule.FIRST_PRICE, stake: int = 100_000 * UNIT) -> Case:
@@ -172,7 +183,7 @@ def _auction(case: Case) -> Json:
 def _commitment(index: int) -> Json:
     rng = random.Random(index)
     provider, price, salt = Operator(rng.randbytes(20)), _amount(rng), rng.randbytes(32)
-    where = Auction(chain_id=index + 1, market=Operator(rng.randbytes(20)), deal=index)
+    where = _somewhere(rng, index)
     made = commitment_of(where, provider=provider, registration=index, price=price, salt=salt)
     return {
         "chain_id": where.chain_id,
@@ -188,7 +199,7 @@ def _commitment(index: int) -> Json:
 
 def _number(index: int) -> Json:
     rng = random.Random(100 + index)
-    where = Auction(chain_id=31_337 + index, market=Operator(rng.randbytes(20)), deal=index)
+    where = _somewhere(rng, index)
     randomness = rng.randbytes(32)
     number = number_of(where, randomness)
     return {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
 import {IMarket} from "../../src/interfaces/IMarket.sol";
 import {Draw} from "../../src/market/Draw.sol";
 import {Shortlist} from "../../src/market/Shortlist.sol";
 
-/// @dev Makes the libraries behind an auction callable, so that the core can be held against them. A
-///      bid is a row: price, stake, reliability.
-contract DrawHarness {
+/// @dev Makes the libraries behind an auction callable, many cases at once, so that the core can be
+///      held against them. A bid is a row: price, stake, reliability.
+contract DrawHarness is Multicall {
     using Shortlist for Shortlist.List;
 
     mapping(uint256 run => Shortlist.List) private _lists;
@@ -49,6 +50,20 @@ contract DrawHarness {
 
     function seedOf(uint256 deal, bytes32 randomness) external view returns (bytes32) {
         return Draw.seedOf(deal, randomness);
+    }
+
+    function seedAfter(bytes32 seed) external pure returns (bytes32) {
+        return Draw.seedAfter(seed);
+    }
+
+    function commitmentOf(
+        uint256 deal,
+        address provider,
+        uint256 registration,
+        uint256 priceWei,
+        bytes32 salt
+    ) external view returns (bytes32) {
+        return Draw.commitmentOf(deal, provider, registration, priceWei, salt);
     }
 
     function weightsOf(uint256 stakeWeiMax, uint256[3][] calldata bids)
