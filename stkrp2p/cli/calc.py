@@ -21,7 +21,6 @@ from stkrp2p.core.benefit import Locked, Rewards, Weight
 from stkrp2p.core.draw import Bid, Rule, paid_of
 from stkrp2p.core.economics import (
     HOUR_S,
-    UNIT,
     PoolShares,
     Resources,
     Tariff,
@@ -31,6 +30,7 @@ from stkrp2p.core.economics import (
     usd_of,
     yearly_share,
 )
+from stkrp2p.core.policy import MAINNET, Parameter
 from stkrp2p.core.pools import REWARD_BPS
 from stkrp2p.core.types import ONE_BPS, Ppm
 
@@ -39,14 +39,15 @@ PARTIES = ("requester", "provider", "governor", "staker")
 HOURS_MAX = (2**32 - 1) // HOUR_S
 """The contracts count the seconds of a deal in 32 bits."""
 
+_POLICY = MAINNET.parameters
+"""What public networks begin with; `stkrp2p policy` shows what holds."""
+
 TARIFF = Tariff(
-    core_usd=UNIT // 50,
-    ram_gb_usd=3 * UNIT // 1_000,
-    storage_gb_usd=UNIT // 20_000,
-    mbps_usd=UNIT // 5_000,
+    core_usd=_POLICY[Parameter.USD_PER_CORE_HOUR],
+    ram_gb_usd=_POLICY[Parameter.USD_PER_RAM_GB_HOUR],
+    storage_gb_usd=_POLICY[Parameter.USD_PER_STORAGE_GB_HOUR],
+    mbps_usd=_POLICY[Parameter.USD_PER_MBPS_HOUR],
 )
-PROFIT_BPS = 300
-"""What the policy begins with; `stkrp2p policy` shows what holds."""
 
 EXAMPLES: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
@@ -155,8 +156,18 @@ _OPTIONS = (
     _option("--k-eth", kind=_ETH, default="0", text="ETH of these that the provider brings."),
     _option("--ankr-usd", "usd_per_ankr", kind=_USD, text="USD for one ANKR."),
     _option("--eth-usd", "usd_per_eth", kind=_USD, text="USD for one ETH."),
-    _option("--reward-bps", kind=_BPS, default=1_000, text="Share of the reward pool."),
-    _option("--insurance-bps", kind=_BPS, default=1_000, text="Share of the insurance pool."),
+    _option(
+        "--reward-bps",
+        kind=_BPS,
+        default=_POLICY[Parameter.REWARD_BPS],
+        text="Share of the reward pool.",
+    ),
+    _option(
+        "--insurance-bps",
+        kind=_BPS,
+        default=_POLICY[Parameter.INSURANCE_BPS],
+        text="Share of the insurance pool.",
+    ),
     _option("--running", kind=_ANKR, default="0", text="ANKR that it costs provider or governor."),
     _option("--governors", kind=_GOVERNORS, default=5, text="Seats of the council."),
     _option("--stake", kind=_ANKR, text="ANKR that provider, governor or staker has staked."),
@@ -197,7 +208,11 @@ def _deal(given: Numbers) -> Deal:
         raise _unusable(
             "the pools take more than there is", hint="lower --reward-bps or --insurance-bps"
         )
-    expected = yearly_share(given.eth_stake, bps_per_year=PROFIT_BPS, length_s=given.length_s)
+    expected = yearly_share(
+        given.eth_stake,
+        bps_per_year=_POLICY[Parameter.PROFIT_BPS_PER_YEAR],
+        length_s=given.length_s,
+    )
     profit_eth = expected if given.profit_eth is None else given.profit_eth
     rule = Rule[given.rule.upper()]
     paid = _paid(bids, rule, fixed)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from stkrp2p.cli.amounts import shown, signed
-from stkrp2p.cli.calc import EXAMPLES, PARTIES, PROFIT_BPS, TARIFF
+from stkrp2p.cli.calc import EXAMPLES, PARTIES
 from stkrp2p.core.economics import UNIT
 from tests.cli.test_scores import fits
 
-POLICY = Path(__file__).resolve().parents[2] / "protocols" / "presets" / "policy-mainnet.json"
 PRICES = ("--ankr-usd", "0.01", "--eth-usd", "400")
 
 
@@ -122,16 +118,6 @@ def test_an_amount_for_people_is_cut_off_towards_0(amount):
 
 
 # ------------------------------------------------------------------------------- the numbers
-
-
-def test_the_tariff_and_the_expected_profit_are_what_the_policy_begins_with():
-    """R47."""
-    policy = json.loads(POLICY.read_text("utf-8"))["parameters"]
-    assert str(TARIFF.core_usd) == policy["UsdPerCoreHour"]
-    assert str(TARIFF.ram_gb_usd) == policy["UsdPerRamGbHour"]
-    assert str(TARIFF.storage_gb_usd) == policy["UsdPerStorageGbHour"]
-    assert str(TARIFF.mbps_usd) == policy["UsdPerMbpsHour"]
-    assert policy["ProfitBpsPerYear"] == PROFIT_BPS
 
 
 def test_a_fixed_price_and_an_expected_profit_follow_from_need_and_stake(run):

@@ -52,6 +52,13 @@ def test_with_a_shortlist_of_one_the_lowest_bid_of_the_white_paper_wins():
     assert lowest([bid(70), bid(60), bid(75)], size=1) == (1,)
 
 
+def test_with_a_shortlist_of_one_every_beacon_round_draws_the_lowest():
+    """R50, R58."""
+    entries = [bid(60)]
+    weights = weights_of(entries, stake_max=1_000)
+    assert {drawn(weights, number_of(AUCTION, keccak256(bytes([i])))) for i in range(100)} == {0}
+
+
 @given(auctions, st.integers(1, 5))
 def test_whoever_enters_the_draw_bid_no_more_than_whoever_does_not(opened, size):
     """R50, Q2: ties at the cut enter."""
@@ -219,7 +226,8 @@ DRAWS = 12_000
     ids=["alike", "unlike", "five"],
 )
 def test_12_000_beacon_rounds_draw_in_proportion_to_the_weights(entries):
-    """R50, R68: chi-squared at a significance of 0.001 over fixed rounds."""
+    """R50, R68: chi-squared at a significance of 0.001 over fixed rounds, all in the shortlist."""
+    assert lowest(entries, size=len(entries)) == tuple(range(len(entries)))
     weights = weights_of(entries, stake_max=1_000)
     counts = [0] * len(entries)
     for i in range(DRAWS):

@@ -156,7 +156,7 @@ def test_an_expected_profit_is_that_of_the_stake_over_the_time(stake, bps, lengt
     ids=["its own bid", "the second lowest"],
 )
 def test_the_white_papers_example_is_split_to_the_last_unit(paid, expected):
-    """R55, R58, Q1: FP = 100, bids 60/70/75, X = 300."""
+    """R53, R55, R58, Q1: FP = 100, bids 60/70/75, X = 300; a tenth of both to each pool."""
     found = split(ankr=400 * UNIT, eth=0, paid_ankr=paid * UNIT, shares=TENTH)
     assert ankr_of(found) == tuple(part * UNIT for part in expected)
     assert eth_of(found) == (0, 0, 0)
