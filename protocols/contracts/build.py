@@ -27,10 +27,20 @@ ARTIFACTS = HERE.parents[1] / "stkrp2p" / "adapters" / "artifacts"
 CONTRACTS = (
     "AssignmentVerifier",
     "BeaconVerifier",
+    "Council",
     "CouncilKeys",
+    "Deals",
+    "Market",
+    "Policy",
+    "Pot",
+    "Prices",
+    "Providers",
     "Registry",
     "ReputationAnchor",
     "TestAnkr",
+    "TestFeed",
+    "Timelock",
+    "VoterRewards",
 )
 LIBRARY = "@openzeppelin/contracts"
 

@@ -6,6 +6,7 @@ no selector or topic is written down twice. eth-abi is imported by the first use
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 from typing import Any
@@ -16,12 +17,22 @@ from stkrp2p.core.merkle import keccak256
 SELECTOR_BYTES = 4
 
 CONTRACTS = (
+    "AssignmentVerifier",
+    "BeaconVerifier",
+    "Council",
+    "CouncilKeys",
+    "Deals",
+    "Market",
+    "Policy",
+    "Pot",
+    "Prices",
+    "Providers",
     "Registry",
     "ReputationAnchor",
-    "BeaconVerifier",
-    "CouncilKeys",
     "TestAnkr",
-    "AssignmentVerifier",
+    "TestFeed",
+    "Timelock",
+    "VoterRewards",
 )
 
 
@@ -49,6 +60,23 @@ def _type(parameter: dict[str, Any]) -> str:
 
 def _types(parameters: Iterable[dict[str, Any]]) -> list[str]:
     return [_type(parameter) for parameter in parameters]
+
+
+def _python_name(name: str) -> str:
+    """Return `ethStakeWei` as `eth_stake_wei`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _plain(parameter: dict[str, Any], value: Any) -> Any:  # noqa: ANN401  # one type a parameter
+    """Return a decoded value: structs as dictionaries of Python's names, addresses as bytes."""
+    kind: str = parameter["type"]
+    if kind.endswith("]"):
+        inner = {**parameter, "type": kind[: kind.rindex("[")]}
+        return tuple(_plain(inner, each) for each in value)
+    if kind == "tuple":
+        pairs = zip(parameter["components"], value, strict=True)
+        return {_python_name(part["name"]): _plain(part, each) for part, each in pairs}
+    return bytes.fromhex(value[2:]) if kind == "address" else value
 
 
 class Interface:
@@ -94,6 +122,18 @@ class Interface:
         names = (component["name"] for component in output["components"])
         return dict(zip(names, self.answer(function, data), strict=True))
 
+    def result(self, function: str, data: bytes) -> Any:  # noqa: ANN401  # one type a function
+        """Read what a function returned; structs and several values by their Python names.
+
+        Raises:
+            ValueError: `data` is no such result.
+        """
+        outputs = self._entries["function", function]["outputs"]
+        values = _decode(_types(outputs), data)
+        if len(outputs) == 1:
+            return _plain(outputs[0], values[0])
+        return _plain({"type": "tuple", "components": outputs}, values)
+
     def topic(self, event: str) -> bytes:
         """Return the first topic of an event's logs."""
         return self._digest("event", event)
@@ -107,12 +147,42 @@ class Interface:
         name = self._events.get(topics[0]) if topics else None
         if name is None:
             return None
-        inputs = self._entries["event", name]["inputs"]
+        parameters, values = self._logged(name, topics, data)
+        return name, dict(zip((p["name"] for p in parameters), values, strict=True))
+
+    def said(self, event: str, topics: Sequence[bytes], data: bytes) -> dict[str, Any]:
+        """Read a log of an event: its fields by their Python names.
+
+        Raises:
+            ValueError: Not of the event's shape.
+        """
+        parameters, values = self._logged(event, topics, data)
+        fields: dict[str, Any] = _plain({"type": "tuple", "components": parameters}, values)
+        return fields
+
+    def _logged(
+        self, event: str, topics: Sequence[bytes], data: bytes
+    ) -> tuple[list[dict[str, Any]], tuple[Any, ...]]:
+        inputs = self._entries["event", event]["inputs"]
         indexed = [p for p in inputs if p["indexed"]]
         plain = [p for p in inputs if not p["indexed"]]
         values = _decode(_types(indexed), b"".join(topics[1:])) + _decode(_types(plain), data)
-        names = [p["name"] for p in indexed + plain]
-        return name, dict(zip(names, values, strict=True))
+        return indexed + plain, values
+
+    def topics(self, event: str, **indexed: object) -> list[bytes | None]:
+        """Return which topics an event's logs have that name these values; `None` for any.
+
+        Args:
+            event: Its name.
+            indexed: Values of indexed parameters, by their Python names.
+        """
+        parameters = [p for p in self._entries["event", event]["inputs"] if p["indexed"]]
+        given = [indexed.get(_python_name(p["name"])) for p in parameters]
+        words = [
+            None if value is None else _encode([_type(p)], [value])
+            for p, value in zip(parameters, given, strict=True)
+        ]
+        return [self.topic(event), *words]
 
     @cached_property
     def _events(self) -> dict[bytes, str]:
