@@ -18,7 +18,7 @@ from stkrp2p.adapters.chain.abi import interface
 from stkrp2p.adapters.chain.assignment import network_of
 from stkrp2p.adapters.chain.challenges import ANKR, Policy, policy_fields, scoring_fields
 from stkrp2p.adapters.chain.endpoint import Endpoint, Endpoints
-from stkrp2p.adapters.chain.wallet import Call, Wallet, read_int
+from stkrp2p.adapters.chain.wallet import Call, Receipt, Wallet, read_int
 from stkrp2p.adapters.chain.web3chain import send_and_wait
 from stkrp2p.core import bls
 from stkrp2p.core.beacon import Beacon, EpochClock
@@ -87,7 +87,7 @@ async def deploy(url: str, account_key: bytes, plan: Plan) -> Deployed:
     Raises:
         ChainUnavailable: The endpoint failed, or a transaction did.
     """
-    async with _deployer(url, account_key) as deployer:
+    async with deploying(url, account_key) as deployer:
         return await _deploy(deployer, plan)
 
 
@@ -105,12 +105,12 @@ async def deploy_council(
     Raises:
         ChainUnavailable: The endpoint failed, or the transaction did.
     """
-    async with _deployer(url, account_key) as deployer:
+    async with deploying(url, account_key) as deployer:
         return await deployer.create("CouncilKeys", governors, phase_s)
 
 
 @dataclass(frozen=True, slots=True)
-class _Deployer:
+class Deployer:
     """An account that deploys."""
 
     endpoints: Endpoints
@@ -119,20 +119,32 @@ class _Deployer:
 
     async def create(self, contract: str, *arguments: object) -> tuple[bytes, int]:
         """Deploy a contract; return its address and its block."""
-        call = Call(to=None, data=interface(contract).creation(*arguments))
-        receipt = await send_and_wait(self.endpoints, self.wallet, call)
+        receipt = await self.send(Call(to=None, data=interface(contract).creation(*arguments)))
         if receipt.contract is None:
             raise ChainUnavailable(f"deploying {contract} gave no address")
         return receipt.contract, receipt.block
 
+    async def send(self, call: Call) -> Receipt:
+        """Send a transaction and wait until it is in a block; raises `ChainUnavailable`."""
+        return await send_and_wait(self.endpoints, self.wallet, call)
+
 
 @asynccontextmanager
-async def _deployer(url: str, account_key: bytes) -> AsyncIterator[_Deployer]:
+async def deploying(url: str, account_key: bytes) -> AsyncIterator[Deployer]:
+    """Open an account that deploys, on a chain that nobody knows yet.
+
+    Args:
+        url: JSON-RPC of the chain, http or https.
+        account_key: secp256k1 secret of an account with ether, 32 bytes.
+
+    Raises:
+        ChainUnavailable: The endpoint does not answer.
+    """
     endpoints = Endpoints([Endpoint(url)], _no_check)
     try:
         chain_id = await endpoints.use(lambda e: e.ask("eth_chainId", parse=read_int))
         wallet = await trio.to_thread.run_sync(lambda: Wallet(account_key, chain_id=chain_id))
-        yield _Deployer(endpoints, wallet, chain_id)
+        yield Deployer(endpoints, wallet, chain_id)
     finally:
         endpoints.close()
 
@@ -152,7 +164,7 @@ def anchor_setup(plan: Plan, token: bytes) -> tuple[object, ...]:
     return (key, *clock, *places, policy_fields(plan.policy), scoring_fields(plan.params))
 
 
-async def _deploy(deployer: _Deployer, plan: Plan) -> Deployed:
+async def _deploy(deployer: Deployer, plan: Plan) -> Deployed:
     create = deployer.create
     clock = (plan.start_ms, plan.params.epoch_ms)
     stakes = (plan.min_stake_full, plan.min_stake_light, plan.unbonding_epochs)

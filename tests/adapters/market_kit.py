@@ -1,0 +1,265 @@
+"""Rule and market on a real anvil, ruled by Carol and Dave, and calls as each party."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx
+import msgspec
+from eth_account import Account
+
+from stkrp2p.adapters.chain.abi import interface
+from stkrp2p.adapters.chain.rule import RuleChain
+from stkrp2p.adapters.chain.rule.policy import ProjectType
+from stkrp2p.adapters.chain.rule.proofs import ProvedMember, ProvedScore
+from stkrp2p.adapters.chain.rule.proposals import Choice, TimelockCall
+from stkrp2p.adapters.chain.rule.providers import Application
+from stkrp2p.adapters.deploy import ANKR, Deployed
+from stkrp2p.adapters.deploy_market import Feed, MarketPlan, deploy_market
+from stkrp2p.core import bls
+from stkrp2p.core.anchor import Header
+from stkrp2p.core.beacon import round_message
+from stkrp2p.core.crypto import sha256
+from stkrp2p.core.draw import Rule
+from stkrp2p.core.economics import Resources
+from stkrp2p.core.merkle import Tree
+from stkrp2p.core.network import MarketAddresses
+from stkrp2p.core.policy import MINIMAL, Parameter
+from stkrp2p.core.roster import Member, Roster
+from stkrp2p.core.score import Score
+from stkrp2p.core.types import Kind, Operator, Round
+from tests.adapters.chain_kit import (
+    ALICE,
+    COUNCIL,
+    STAKE,
+    Net,
+    block,
+    deploy_at,
+    node,
+    register,
+    rpc,
+)
+
+# anvil's accounts 3 and 4, and two that only these tests use
+CAROL = bytes.fromhex("5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a")
+DAVE = bytes.fromhex("7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6")
+ERIN = bytes.fromhex("47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a")
+FRANK = bytes.fromhex("8b3a350cf5c34c9194ca85829a2df0ec3153be0318b5e2d3348e872092edffba")
+
+SLOWLY = 100
+POLICY = replace(
+    MINIMAL,
+    parameters={
+        parameter: value * (SLOWLY if parameter.name.endswith("_S") else 1)
+        for parameter, value in MINIMAL.parameters.items()
+    },
+)
+"""The preset's numbers, with longer periods: tests move the time, however slow the machine is."""
+
+VALUES = POLICY.parameters
+
+ANKR_USD = 10**18 // 50
+ETH_USD = 2_000 * 10**18
+DELAY_S = 600
+YEAR_S = 365 * 24 * 3_600
+
+
+def address_of(key: bytes) -> Operator:
+    return Operator(bytes.fromhex(str(Account.from_key(key).address)[2:]))
+
+
+def plan_at(now_s: int, **changes: Any) -> MarketPlan:
+    values = {
+        "policy": POLICY,
+        "invited": tuple((address_of(key), node(name)) for key, name in GOVERNORS),
+        "phase_2_at": now_s + YEAR_S,
+        "phase_3_at": now_s + 2 * YEAR_S,
+        "term_s": YEAR_S,
+        "delay_s": DELAY_S,
+        "ankr_usd": Feed(base=ANKR_USD),
+        "eth_usd": Feed(base=ETH_USD),
+    }
+    return MarketPlan(**(values | changes))
+
+
+GOVERNORS = ((CAROL, "carol"), (DAVE, "dave"))
+
+
+@dataclass
+class MarketNet(Net):
+    """A network with rule and market."""
+
+    market: MarketAddresses | None = None
+    parties: list[RuleChain] = field(default_factory=list)
+
+    def close(self) -> None:
+        super().close()
+        for party in self.parties:
+            party.close()
+
+    def party(self, key: bytes | None = None) -> RuleChain:
+        assert self.market is not None
+        party = RuleChain(self.genesis, self.market, [self.url], account_key=key)
+        self.parties.append(party)
+        return party
+
+    def ask_all(self, asked: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
+        """Return anvil's whole answers, errors too, to questions of (method, *parameters)."""
+        questions = [
+            {"jsonrpc": "2.0", "id": i, "method": method, "params": params}
+            for i, (method, *params) in enumerate(asked)
+        ]
+        return httpx.post(self.url, json=questions, trust_env=False, timeout=20).json()
+
+    def now_s(self) -> int:
+        return int(block(self.url)["timestamp"], 16)
+
+    def wait(self, seconds: int) -> None:
+        rpc(self.url, "evm_increaseTime", seconds)
+        rpc(self.url, "evm_mine")
+
+
+async def deploy_all(url: str, *, started_s_ago: int = 600) -> tuple[Deployed, MarketAddresses]:
+    deployed = await deploy_at(url, started_s_ago=started_s_ago)
+    plan = plan_at(int(block(url)["timestamp"], 16))
+    return deployed, await deploy_market(url, ALICE, deployed, plan)
+
+
+async def rich(net: MarketNet, *keys: bytes, ankr: int = 10**6 * ANKR) -> None:
+    """Give accounts ANKR."""
+    for key in keys:
+        chain = net.chain(key=key)
+        await chain.send(await chain.mint(ankr))
+
+
+async def seat(net: MarketNet) -> None:
+    """Let both governors stake and take their seats."""
+    for key, _ in GOVERNORS:
+        await rich(net, key)
+        party = net.party(key)
+        await party.send(await party.council.stake_to(VALUES[Parameter.GOVERNOR_STAKE_MIN]))
+        await party.send(await party.council.accept())
+
+
+async def decide(net: MarketNet, *calls: TimelockCall) -> int:
+    """Let both governors vote yes on calls, and queue them; return the proposal's number."""
+    carol, dave = (net.party(key) for key, _ in GOVERNORS)
+    await carol.send(await carol.proposals.propose(calls, summary="do it"))
+    proposal = await carol.proposals.latest_proposal()
+    for governor in (carol, dave):
+        await governor.send(await governor.proposals.vote(proposal, Choice.YES))
+    net.wait(VALUES[Parameter.VOTING_S] + 1)
+    await carol.send(await carol.proposals.close(proposal))
+    return proposal
+
+
+# ------------------------------------------------------------------------------- trade
+
+NEED = Resources(cpu_milli=4_000, ram_mb=16_000, storage_gb=1_000, bandwidth_mbps=100)
+CAPACITY = Resources(cpu_milli=8_000, ram_mb=32_000, storage_gb=2_000, bandwidth_mbps=200)
+CHALLENGE_S = 3_600
+LENGTH_S = 3_600
+KIND = 1
+"""The type of project of these tests."""
+
+PROVIDERS = ((ERIN, "erin"), (FRANK, "frank"))
+
+
+@dataclass(frozen=True)
+class Epoch0:
+    """An anchored, final epoch in which both providers have a node with a good score."""
+
+    header: Header
+    roster: Roster
+    scores: tuple[Score, ...]
+
+    def score(self, name: str) -> ProvedScore:
+        tree = Tree(score.leaf() for score in self.scores)
+        [score] = [s for s in self.scores if s.node == node(name)]
+        proof = tuple(tree.proof(score.leaf()))
+        return ProvedScore(header=self.header, score=score, proof=proof)
+
+    def member(self, name: str) -> ProvedMember:
+        [member] = [m for m in self.roster.members if m.node == node(name)]
+        return ProvedMember(header=self.header, roster=self.roster, member=member)
+
+
+def epoch_0(net: MarketNet) -> Epoch0:
+    operators = {name: address_of(key) for key, name in PROVIDERS}
+    roster = Roster(
+        tuple(
+            Member(node=node(name), nonce=0, operator=operator, kind=Kind.FULL, stake=STAKE)
+            for name, operator in sorted(operators.items(), key=lambda each: node(each[0]))
+        )
+    )
+    scores = tuple(
+        Score(m.node, m.nonce, state=1, uptime_ppm=990_000, reliability_ppm=900_000)
+        for m in roster.members
+    )
+    tree = Tree(score.leaf() for score in scores)
+    roots = {"roster_root": roster.root, "score_root": tree.root}
+    return Epoch0(msgspec.structs.replace(net.header(0), **roots), roster, scores)
+
+
+def application(name: str) -> Application:
+    return Application(name=name, capacity=CAPACITY, price_wei=100 * ANKR, details="ipfs://nothing")
+
+
+async def open_trade(net: MarketNet) -> Epoch0:
+    """Seat the council, let it approve both providers and a type of project; nodes are bound."""
+    await seat(net)
+    epoch = epoch_0(net)
+    chain = net.chain()
+    await chain.submit_anchor(epoch.header, net.seal(epoch.header))
+    await net.mined()
+    for key, name in PROVIDERS:
+        await _apply(net, key, name)
+    await _approve(net)
+    net.wait(CHALLENGE_S + 1)
+    for number, (key, name) in enumerate(PROVIDERS):
+        provider = net.party(key).providers
+        await net.party(key).send(await provider.stake_to(VALUES[Parameter.STAKE_MIN]))
+        chain_node = sha256(name.encode())
+        await net.party(key).send(await provider.add_node(number, chain_node, epoch.member(name)))
+    return epoch
+
+
+async def _apply(net: MarketNet, key: bytes, name: str) -> None:
+    chain = net.chain(key=key)
+    await rich(net, key)
+    await chain.send(await chain.approve(STAKE))
+    await register(net, chain, name)
+    party = net.party(key)
+    await party.send(await party.providers.apply(application(name)))
+
+
+async def _approve(net: MarketNet) -> None:
+    assert net.market is not None
+    providers, policy = Operator(net.market.providers), Operator(net.market.policy)
+    kind = ProjectType(
+        is_open=True,
+        rule=Rule.FIRST_PRICE,
+        shortlist=1,
+        reliability_ppm_min=500_000,
+        uptime_ppm_min=500_000,
+        failures_max=0,
+        eth_stake_wei=32 * 10**18,
+        need=NEED,
+    )
+    data = interface("Providers").call
+    calls = [
+        TimelockCall(target=providers, value=0, data=data("approve", address_of(key), name, 2, 0))
+        for key, name in PROVIDERS
+    ]
+    data = interface("Policy").call("setProjectType", KIND, kind.fields())
+    proposal = await decide(net, *calls, TimelockCall(target=policy, value=0, data=data))
+    net.wait(DELAY_S)
+    party = net.party(ALICE)
+    await party.send(await party.proposals.execute(proposal))
+
+
+def round_signature(number: int) -> bytes:
+    """Sign a round as the kit's beacon does."""
+    return bls.sign(COUNCIL, round_message(Round(number)), bls.ROUND_DST)
