@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -12,6 +13,7 @@ from stkrp2p.ports import ChainUnavailable
 
 if TYPE_CHECKING:
     from stkrp2p.adapters.chain import Web3Chain
+    from stkrp2p.adapters.chain.rule import RuleChain
     from stkrp2p.config import NetworkFile, NodeConfig
 
 T = TypeVar("T")
@@ -52,7 +54,7 @@ def ask_chain(
     Raises:
         Failure: None is configured, none works, or the contract refuses what was sent.
     """
-    from stkrp2p.adapters.chain import Rejected, Web3Chain  # noqa: PLC0415
+    from stkrp2p.adapters.chain import Web3Chain  # noqa: PLC0415
 
     need_rpc(config)
 
@@ -68,11 +70,63 @@ def ask_chain(
         finally:
             chain.close()
 
-    try:
+    with _chain_failures():
         return trio.run(run)
+
+
+def ask_rule(
+    config: NodeConfig,
+    network: NetworkFile,
+    work: Callable[[RuleChain], Awaitable[T]],
+    *,
+    account_key: bytes | None = None,
+) -> T:
+    """Return what `work` learns or does with rule and market, through the configured endpoints.
+
+    Raises:
+        Failure: No endpoint is configured, none works, the network has no market, or a contract
+            refuses.
+    """
+    from stkrp2p.adapters.chain.rule import RuleChain  # noqa: PLC0415
+
+    need_rpc(config)
+    market = network.market
+    if market is None:
+        raise Failure(
+            f"the network {network.genesis.name} has no market",
+            why="its file names no contracts of rule and market",
+            hint="add the table [market] to the network file",
+            code=Exit.USAGE,
+        )
+
+    async def run() -> T:
+        chain = RuleChain(
+            network.genesis,
+            market,
+            config.rpc,
+            account_key=account_key,
+            deploy_block=network.deploy_block,
+        )
+        try:
+            return await work(chain)
+        finally:
+            chain.close()
+
+    with _chain_failures():
+        return trio.run(run)
+
+
+@contextmanager
+def _chain_failures() -> Iterator[None]:
+    """Turn what contracts refuse and what cannot be asked into failures."""
+    from stkrp2p.adapters.chain import Rejected  # noqa: PLC0415
+    from stkrp2p.adapters.chain.rule import reason_of  # noqa: PLC0415
+
+    try:
+        yield
     except Rejected as error:
-        why = _RULES.get(error.rule, "")
-        raise Failure("the contract refuses", why=why or str(error)) from error
+        why = _RULES.get(error.rule) or reason_of(error)
+        raise Failure("the contract refuses", why=why) from error
     except ChainUnavailable as error:
         raise Failure(
             "Ethereum cannot be asked",

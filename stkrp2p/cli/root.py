@@ -39,6 +39,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "beacon": "Show rounds of the network's beacon, or verify one.",
         },
         "Market": {
+            "policy": "Show the numbers that governors set.",
             "calc": "Show what a deal brings each party, and costs it.",
         },
         "Scores": {
