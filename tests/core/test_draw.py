@@ -54,9 +54,11 @@ def test_with_a_shortlist_of_one_the_lowest_bid_of_the_white_paper_wins():
 
 def test_with_a_shortlist_of_one_every_beacon_round_draws_the_lowest():
     """R50, R58."""
-    entries = [bid(60)]
-    weights = weights_of(entries, stake_max=1_000)
-    assert {drawn(weights, number_of(AUCTION, keccak256(bytes([i])))) for i in range(100)} == {0}
+    opened = [bid(70, stake=900), bid(60, stake=0), bid(75)]
+    entering = lowest(opened, size=1)
+    weights = weights_of([opened[i] for i in entering], stake_max=1_000)
+    numbers = (number_of(AUCTION, keccak256(bytes([i]))) for i in range(100))
+    assert {opened[entering[drawn(weights, number)]].price for number in numbers} == {60}
 
 
 @given(auctions, st.integers(1, 5))
