@@ -103,11 +103,15 @@ contract PotTest is Test {
         vm.assertEq(address(pot).balance, held - due);
     }
 
-    function test_cover_costs() public {
-        _send(ALICE, 1 ether);
-        vm.prank(PAYER);
-        pot.cover(BOB, 1);
+    /// @dev Q25: the last loss gets what is left.
+    function test_cover_paysOneLossAfterTheOther() public {
+        _send(ALICE, 3 ether);
+        vm.startPrank(PAYER);
+        vm.assertEq(pot.cover(BOB, 2 ether), 2 ether);
         vm.snapshotGasLastCall("cover");
+        vm.assertEq(pot.cover(ALICE, 2 ether), 1 ether);
+        vm.assertEq(pot.cover(ALICE, 2 ether), 0);
+        vm.stopPrank();
     }
 
     /// @dev Nothing is paid and nothing is lost: the payer may try again, or name somebody else.

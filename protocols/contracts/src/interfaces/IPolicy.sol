@@ -17,7 +17,7 @@ struct Resources {
 
 /// @notice How an auction ends (Q1, Q2).
 /// @param  FirstPrice       One of the lowest is drawn and paid its own bid.
-/// @param  Vickrey          One of the lowest is drawn and paid the second lowest bid, at least its own.
+/// @param  Vickrey          One of the lowest is drawn and paid the second lowest bid, its own at least.
 /// @param  RequesterChoice  The requester chooses among the lowest, or lets the draw decide.
 enum Rule {
     FirstPrice,
@@ -32,7 +32,7 @@ enum Rule {
 /// @param  reliabilityPpmMin Least anchored reliability, up to 10^6.
 /// @param  uptimePpmMin      Least anchored uptime, up to 10^6.
 /// @param  failuresMax       Most failed projects a provider may have had.
-/// @param  ethStakeWei       What provider and requester stake together for a node, in wei: 32 ETH or 0.
+/// @param  ethStakeWei       What both stake together for a node, in wei: 32 ETH or 0.
 /// @param  need              What a node needs at the least; something.
 struct ProjectType {
     bool isOpen;
@@ -53,7 +53,7 @@ struct ProjectType {
 /// @param  StakeMax             What of a stake counts at the most, P_max, in wei ANKR (R46).
 /// @param  ProviderPriceMax     The most a provider may ask in its application, in wei ANKR.
 /// @param  BidBond              What a bidder loses unless it reveals its bid, in wei ANKR.
-/// @param  ChallengeBond        What a false claim of silence costs, in wei ANKR (R41).
+/// @param  ChallengeBond        What a challenge of a node that lives costs, in wei ANKR (R41).
 /// @param  KEthUntrusted        Least k_eth of an untrusted provider, in wei ETH (R28).
 /// @param  UsdPerCoreHour       Price of a core for an hour, in 10^-18 USD (R47).
 /// @param  UsdPerRamGbHour      Price of a GB of memory for an hour, in 10^-18 USD.
@@ -68,11 +68,11 @@ struct ProjectType {
 /// @param  StartS               How long a provider has to start then.
 /// @param  ReviewS              From a run's end to its settlement: the time to prove a failure.
 /// @param  DisputeS             How long governors have to rule a dispute.
-/// @param  AnswerS              How long a challenged node has to show that it lives.
+/// @param  AnswerS              How long a challenged node has to answer, once it can (R41).
 /// @param  UnbondS              From leaving to the stake's return.
 /// @param  DisqualifyS          How long a provider that failed gets no deal (R61).
 /// @param  FailBelowPpm         Uptime in one epoch below which a deal has failed (R59).
-/// @param  DisqualifyBelowPpm   Score below which a provider is disqualified (R61).
+/// @param  DisqualifyBelowPpm   Uptime below which a node disqualifies its provider (R61).
 /// @param  PriceAgeSMax         The oldest price that counts (Q10).
 /// @param  PriceMoveBpsMax      The largest move of a price that needs no confirmation (R30).
 /// @param  PriceConfirmS        How long a larger move must last before it counts.
@@ -208,7 +208,7 @@ interface IPolicy is ITimelocked {
 
     /// @notice The version of the score and the hash of its parameters (R19).
     /// @return version    Counted from 1; only grows.
-    /// @return paramsHash What the nodes hash their numbers to.
+    /// @return paramsHash Keccak-256 of `ReputationAnchor.scoring()`, a word each.
     function scoring() external view returns (uint32 version, bytes32 paramsHash);
 
     /// @notice Sets a parameter. Only the timelock may.
