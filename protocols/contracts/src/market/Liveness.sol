@@ -34,7 +34,7 @@ abstract contract Liveness is ProviderBase {
     }
 
     /// @inheritdoc ILiveness
-    function challenge(uint256 registration) external returns (uint256) {
+    function challenge(uint256 registration) external returns (uint256 challenge_) {
         Node storage node = _nodes[registration];
         if (node.chainNode == bytes32(0)) revert NotBound(registration);
         if (_challenges[node.challenge].state == ChallengeState.Open) {
@@ -43,7 +43,8 @@ abstract contract Liveness is ProviderBase {
         uint256 bond = POLICY.get(Parameter.ChallengeBond);
 
         node.challenge = ++_count;
-        _challenges[node.challenge] = Challenge({
+        challenge_ = _count;
+        _challenges[challenge_] = Challenge({
             state: ChallengeState.Open,
             answerS: SafeCast.toUint32(POLICY.get(Parameter.AnswerS)),
             challengedAt: uint64(block.timestamp),
@@ -52,10 +53,9 @@ abstract contract Liveness is ProviderBase {
             registration: registration,
             bond: bond
         });
-        emit Challenged(node.challenge, registration, msg.sender, bond);
+        emit Challenged(challenge_, registration, msg.sender, bond);
 
         TOKEN.safeTransferFrom(msg.sender, address(this), bond);
-        return node.challenge;
     }
 
     /// @inheritdoc ILiveness

@@ -76,9 +76,8 @@ abstract contract ProviderStakes is ProviderBase {
         uint256 fromUnbonding = Math.min(ankr, held.unbonding);
         uint256 fromStake = Math.min(ankr - fromUnbonding, held.stake);
         taken = fromUnbonding + fromStake;
-        // Neither is above the number that it is taken from.
-        held.unbonding -= uint128(fromUnbonding);
-        held.stake -= uint128(fromStake);
+        held.unbonding -= SafeCast.toUint128(fromUnbonding);
+        held.stake -= SafeCast.toUint128(fromStake);
         emit Seized(account, ankr, taken, to);
 
         TOKEN.safeTransfer(to, taken);
@@ -94,10 +93,9 @@ abstract contract ProviderStakes is ProviderBase {
         emit Unbonding(account, amount, held.unbonding, untilS);
     }
 
-    /// @dev Deletes all but what must outlive a provider's leaving: its failures, and how long it is
-    ///      disqualified.
+    /// @dev Deletes an application. Failures stay, and how long the account is disqualified: leaving
+    ///      must not whitewash anybody.
     function _forget(Provider storage held) internal {
-        (uint32 failures, uint64 disqualifiedUntil) = (held.failures, held.disqualifiedUntil);
         held.status = Status.None;
         held.tier = Tier.Untrusted;
         held.unbondedAt = 0;
@@ -106,6 +104,5 @@ abstract contract ProviderStakes is ProviderBase {
         delete held.capacity;
         delete held.name;
         delete held.details;
-        (held.failures, held.disqualifiedUntil) = (failures, disqualifiedUntil);
     }
 }

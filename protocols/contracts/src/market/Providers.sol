@@ -47,9 +47,9 @@ contract Providers is Applications, ProviderNodes, Liveness {
     /// @inheritdoc IProviders
     function disqualify(uint256 registration, ScoreProof calldata shown) external {
         uint64 epoch = shown.header.epoch;
-        if (ANCHOR.isFinal(epoch + 1)) revert EpochNotLatest(epoch);
         // slither-disable-next-line unused-return -- a new node's reliability is low, and no fault
         (, uint32 uptimePpm, uint8 state) = provedScore(registration, shown);
+        if (ANCHOR.isFinal(epoch + 1)) revert EpochNotLatest(epoch);
         uint256 uptimePpmMin = POLICY.get(Parameter.DisqualifyBelowPpm);
         bool isLow = uptimePpm < uptimePpmMin && state != ScoreMath.VETTING;
         if (!isLow && state != ScoreMath.SUSPENDED) {
