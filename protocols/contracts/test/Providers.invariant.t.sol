@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ScoreMath} from "../src/ScoreMath.sol";
+import {ILiveness} from "../src/interfaces/ILiveness.sol";
+import {IPolicy, Parameter, Resources} from "../src/interfaces/IPolicy.sol";
+import {IProviders} from "../src/interfaces/IProviders.sol";
+import {Providers} from "../src/market/Providers.sol";
+import {ProviderKit} from "./lib/ProviderKit.sol";
+
+/// @dev Three accounts, governors and deals do what they may, and what they may not, as time goes by.
+contract ProviderActors is ProviderKit {
+    uint256 public constant ACCOUNTS = 3;
+    uint256 public constant NODES = 4;
+    address public constant VICTIM = address(0x71c71);
+
+    struct Deal {
+        uint256 who;
+        uint256 registration;
+        Resources need;
+    }
+
+    Deal[] private _deals;
+    uint64 private _lastEpoch;
+
+    /// @notice How many challenges there were.
+    uint256 public challenges;
+
+    /// @notice Taken from an account for deals, and what it won less what it lost by bonds.
+    mapping(uint256 who => uint256) public seized;
+    mapping(uint256 who => int256) public won;
+
+    /// @notice What an account had staked when it was locked first, with what it staked and without
+    ///         what was seized since.
+    mapping(uint256 who => uint256) public floorOf;
+
+    constructor() {
+        _deploy(address(this));
+        for (uint256 i = 0; i < ACCOUNTS; ++i) {
+            _provider(account(i), string(abi.encode(i)), 0);
+        }
+        for (uint256 i = 0; i < NODES; ++i) {
+            _node(account(i), bytes32(i + 1));
+        }
+        _lastEpoch = _finalEpoch();
+    }
+
+    // Governors and applicants, who claim one name above all.
+
+    function join(uint256 who, bool isOther, uint128 kEthWei) external {
+        string memory name = string(abi.encode(isOther ? 0 : who % ACCOUNTS));
+        address applicant = account(who);
+        if (providers.providerOf(applicant).status == IProviders.Status.None) {
+            vm.prank(applicant);
+            providers.apply_(name, _capacity(), 1 ether, "");
+        }
+        kEthWei = uint128(bound(kEthWei, 0, 40 ether));
+        IProviders.Tier tier =
+            kEthWei < 16 ether ? IProviders.Tier.SemiTrusted : IProviders.Tier.Untrusted;
+        vm.prank(TIMELOCK);
+        providers.approve(applicant, name, tier, kEthWei);
+    }
+
+    /// @dev Ends an approval: seldom, or there would be no provider left.
+    function end(uint256 who, bool isRevoked) external {
+        if (who % 8 != 0) return;
+        address provider = account(who / 8);
+        vm.prank(isRevoked ? TIMELOCK : provider);
+        if (isRevoked) providers.revoke(provider);
+        else providers.resign();
+    }
+
+    function update(uint256 who, uint32 cpuMilli) external {
+        Resources memory capacity = _capacity();
+        capacity.cpuMilli = uint32(bound(cpuMilli, 0, 20_000));
+        vm.prank(account(who));
+        providers.update(capacity, 1 ether, "");
+    }
+
+    // Stakes.
+
+    function stake(uint256 who, uint256 amount) external {
+        amount = bound(amount, 0, policy.get(Parameter.StakeMax) / 2);
+        vm.prank(account(who));
+        providers.stake(amount);
+        who %= ACCOUNTS;
+        if (floorOf[who] != 0) floorOf[who] += amount;
+    }
+
+    function unstake(uint256 who, uint256 amount) external {
+        amount = bound(amount, 0, policy.get(Parameter.StakeMax) / 8);
+        vm.prank(account(who));
+        providers.unstake(amount);
+    }
+
+    function withdraw(uint256 who, bool isLate) external {
+        if (isLate) vm.warp(block.timestamp + policy.get(Parameter.UnbondS));
+        vm.prank(account(who));
+        providers.withdraw();
+    }
+
+    // Nodes and deals.
+
+    function addNode(uint256 who, uint256 registration, uint256 chainNode) external {
+        registration %= NODES;
+        if (who % 8 != 7) who = registration;
+        vm.prank(account(who));
+        providers.addNode(
+            registration, bytes32(chainNode % (2 * NODES)), _member(_lastEpoch, registration)
+        );
+    }
+
+    function removeNode(uint256 registration) external {
+        registration %= NODES;
+        vm.prank(account(registration));
+        providers.removeNode(registration);
+    }
+
+    function begin(uint256 registration, uint32 cpuMilli, uint32 storageGb) external {
+        Resources memory need = _need();
+        need.cpuMilli = uint32(bound(cpuMilli, 0, 12_000));
+        need.storageGb = uint32(bound(storageGb, 0, 6_000));
+        registration %= NODES;
+        uint256 who = registration % ACCOUNTS;
+        providers.occupy(account(who), registration, need);
+        providers.lock(account(who));
+        _deals.push(Deal(who, registration, need));
+        if (floorOf[who] == 0) floorOf[who] = staked(who);
+    }
+
+    function finish(uint256 index, bool isFailed, uint256 owed) external {
+        if (_deals.length == 0) return;
+        index %= _deals.length;
+        Deal memory deal = _deals[index];
+        _deals[index] = _deals[_deals.length - 1];
+        _deals.pop();
+        address provider = account(deal.who);
+        providers.release(provider, deal.registration, deal.need);
+        if (isFailed) {
+            providers.recordFailure(provider);
+            owed = bound(owed, 0, 2 * policy.get(Parameter.StakeMin));
+            uint256 taken = providers.seize(provider, owed, VICTIM);
+            seized[deal.who] += taken;
+            floorOf[deal.who] -= taken;
+        }
+        providers.unlock(provider);
+        if (providers.providerOf(provider).locks == 0) floorOf[deal.who] = 0;
+    }
+
+    // Liveness.
+
+    function challenge(uint256 who, uint256 registration) external {
+        vm.prank(account(who));
+        providers.challenge(registration % NODES);
+        ++challenges;
+    }
+
+    function answer(bool isWaiting) external {
+        uint256 number = _recent(isWaiting);
+        ILiveness.Challenge memory held = providers.challengeOf(number);
+        providers.answer(number, _shown(_lastEpoch, held.registration));
+        won[_whoIs(held.challenger)] -= int256(held.bond);
+        won[_whoIs(held.provider)] += int256(held.bond);
+    }
+
+    function timeOut(bool isWaiting, bool isLate) external {
+        uint256 number = _recent(isWaiting);
+        if (isLate) vm.warp(block.timestamp + policy.get(Parameter.AnswerS));
+        providers.timeOut(number, _headerOf(_lastEpoch));
+    }
+
+    function lapse(uint256 number, uint256 late) external {
+        if (late % 64 == 0) vm.warp(block.timestamp + 31 days);
+        providers.lapse(number % (challenges + 1));
+    }
+
+    function collect(uint256 who) external {
+        vm.prank(account(who));
+        providers.collect();
+    }
+
+    function judge(uint256 registration) external {
+        registration %= NODES;
+        providers.disqualify(registration, _shown(_lastEpoch, registration));
+    }
+
+    /// @dev Lets an epoch begin and be anchored, in which one of the nodes is up or down.
+    function anchor(uint256 registration, bool isUp, bool isVoid) external {
+        uint256 uptimePpm = isUp ? 950_000 : 100_000;
+        uint256 verdict = isUp ? ScoreMath.UP : ScoreMath.DOWN;
+        _score(registration % NODES, uptimePpm, uptimePpm, ScoreMath.ACTIVE, verdict);
+        _lastEpoch = _anchorNext(isVoid);
+    }
+
+    function wait(uint256 timeS) external {
+        vm.warp(block.timestamp + timeS % 30 + 1);
+    }
+
+    function parts() external view returns (Providers, IPolicy) {
+        return (providers, policy);
+    }
+
+    function balanceOf(address owner) external view returns (uint256) {
+        return ankr.balanceOf(owner);
+    }
+
+    function wealth(uint256 who) external pure returns (uint256) {
+        // Of an account's wealth the registry holds a stake for each of its nodes.
+        uint256 nodes = (NODES - who + ACCOUNTS - 1) / ACCOUNTS;
+        return WEALTH - nodes * SIDECAR_STAKE;
+    }
+
+    /// @notice What the running deals of an account need.
+    function needed(uint256 who) external view returns (Resources memory sum, uint256 count) {
+        for (uint256 i = 0; i < _deals.length; ++i) {
+            if (_deals[i].who != who) continue;
+            ++count;
+            sum.cpuMilli += _deals[i].need.cpuMilli;
+            sum.ramMb += _deals[i].need.ramMb;
+            sum.storageGb += _deals[i].need.storageGb;
+            sum.bandwidthMbps += _deals[i].need.bandwidthMbps;
+        }
+    }
+
+    /// @notice What the contract holds of an account's stake.
+    function staked(uint256 who) public view returns (uint256) {
+        IProviders.Provider memory held = providers.providerOf(account(who));
+        return uint256(held.stake) + held.unbonding;
+    }
+
+    function account(uint256 who) public pure returns (address) {
+        return address(uint160(0xacc0 + who % ACCOUNTS));
+    }
+
+    /// @dev The latest challenge, after an epoch that can decide it if `isWaiting`.
+    function _recent(bool isWaiting) private returns (uint256) {
+        if (isWaiting) _lastEpoch = _anchorFresh();
+        return challenges;
+    }
+
+    function _whoIs(address someone) private pure returns (uint256 who) {
+        while (account(who) != someone) {
+            ++who;
+        }
+    }
+}
+
+contract ProvidersInvariantTest is ProviderKit {
+    ProviderActors private actors;
+
+    function setUp() public {
+        actors = new ProviderActors();
+        (providers, policy) = actors.parts();
+        targetContract(address(actors));
+    }
+
+    function invariant_moneyIsConservedAndLockedStakesStay() public view {
+        _stakesBondsAndDebtsAreTheBalance();
+        _nobodyGetsMoreThanItsDue();
+        _aLockedStakeOnlyFallsByWhatIsSeized();
+    }
+
+    function invariant_recordsAreTrue() public view {
+        _whatServesDealsNeverExceedsTheCapacity();
+        _onlyTheApprovedAndStakedAreEligible();
+        _aNameIsOneApprovedProvidersAlone();
+        _aBlockchainNodeHasOneSidecarAtMost();
+    }
+
+    function _stakesBondsAndDebtsAreTheBalance() private view {
+        uint256 sum = 0;
+        for (uint256 who = 0; who < 3; ++who) {
+            sum += actors.staked(who) + providers.owedTo(actors.account(who));
+        }
+        for (uint256 number = 1; number <= actors.challenges(); ++number) {
+            ILiveness.Challenge memory held = providers.challengeOf(number);
+            if (held.state == ILiveness.ChallengeState.Open) sum += held.bond;
+        }
+        vm.assertEq(actors.balanceOf(address(providers)), sum);
+    }
+
+    function _nobodyGetsMoreThanItsDue() private view {
+        for (uint256 who = 0; who < 3; ++who) {
+            address account = actors.account(who);
+            uint256 has = actors.balanceOf(account) + actors.staked(who) + providers.owedTo(account);
+            for (uint256 number = 1; number <= actors.challenges(); ++number) {
+                ILiveness.Challenge memory held = providers.challengeOf(number);
+                bool isOpen = held.state == ILiveness.ChallengeState.Open;
+                if (isOpen && held.challenger == account) has += held.bond;
+            }
+            int256 due = int256(actors.wealth(who) - actors.seized(who)) + actors.won(who);
+            vm.assertEq(has, uint256(due));
+        }
+    }
+
+    /// @dev R44.
+    function _whatServesDealsNeverExceedsTheCapacity() private view {
+        for (uint256 who = 0; who < 3; ++who) {
+            IProviders.Provider memory held = providers.providerOf(actors.account(who));
+            (Resources memory needed, uint256 count) = actors.needed(who);
+            vm.assertEq(keccak256(abi.encode(held.inUse)), keccak256(abi.encode(needed)));
+            vm.assertEq(held.runningDeals, count);
+            vm.assertTrue(needed.cpuMilli <= held.capacity.cpuMilli);
+            vm.assertTrue(needed.ramMb <= held.capacity.ramMb);
+            vm.assertTrue(needed.storageGb <= held.capacity.storageGb);
+            vm.assertTrue(needed.bandwidthMbps <= held.capacity.bandwidthMbps);
+        }
+    }
+
+    function _aLockedStakeOnlyFallsByWhatIsSeized() private view {
+        for (uint256 who = 0; who < 3; ++who) {
+            vm.assertTrue(actors.staked(who) >= actors.floorOf(who));
+        }
+    }
+
+    /// @dev R45, R46.
+    function _onlyTheApprovedAndStakedAreEligible() private view {
+        for (uint256 who = 0; who < 3; ++who) {
+            address account = actors.account(who);
+            IProviders.Provider memory held = providers.providerOf(account);
+            vm.assertTrue(held.stake <= policy.get(Parameter.StakeMax));
+            bool isIn = held.status == IProviders.Status.Approved;
+            if (!isIn) vm.assertEq(held.stake, 0);
+            if (providers.isEligible(account, Resources(0, 0, 0, 0), type(uint32).max)) {
+                vm.assertTrue(isIn && held.stake >= policy.get(Parameter.StakeMin));
+                vm.assertTrue(block.timestamp >= held.disqualifiedUntil);
+            }
+        }
+    }
+
+    /// @dev R26.
+    function _aNameIsOneApprovedProvidersAlone() private view {
+        uint256 count = 0;
+        for (uint256 who = 0; who < 3; ++who) {
+            address account = actors.account(who);
+            IProviders.Provider memory held = providers.providerOf(account);
+            if (held.status != IProviders.Status.Approved) continue;
+            ++count;
+            vm.assertEq(providers.holderOf(held.name), account);
+        }
+        vm.assertEq(providers.providerCount(), count);
+    }
+
+    /// @dev R35.
+    function _aBlockchainNodeHasOneSidecarAtMost() private view {
+        for (uint256 i = 0; i < 4; ++i) {
+            bytes32 chainNode = providers.sidecarOf(i).chainNode;
+            for (uint256 j = 0; j < i && chainNode != 0; ++j) {
+                vm.assertTrue(providers.sidecarOf(j).chainNode != chainNode);
+            }
+        }
+    }
+}
