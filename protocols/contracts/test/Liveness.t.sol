@@ -130,8 +130,9 @@ contract LivenessTest is ProviderKit {
         shown.words[14] = bytes32(uint256(1));
         vm.expectRevert(abi.encodeWithSelector(IScores.NotProved.selector, epoch));
         providers.answer(1, shown);
-        shown.words[0] = "other";
-        vm.expectRevert(abi.encodeWithSelector(IScores.OtherNode.selector, bytes32("other"), 0));
+        bytes32 other = "other";
+        shown.words[0] = other;
+        vm.expectRevert(abi.encodeWithSelector(IScores.OtherNode.selector, other, 0));
         providers.answer(1, shown);
     }
 
