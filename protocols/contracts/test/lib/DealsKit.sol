@@ -230,7 +230,7 @@ abstract contract DealsKit is PolicyKit {
 
     /// @dev Completes a running deal at the first moment, with fresh prices.
     function _complete(uint256 deal) internal {
-        vm.warp(deals.completableAt(deal));
+        _waitUntil(deals.completableAt(deal));
         _refreshPrices();
         deals.complete(deal);
     }
@@ -240,7 +240,11 @@ abstract contract DealsKit is PolicyKit {
         ethFeed.set(ETH_USD);
     }
 
-    /// @dev When epoch starts, in Unix seconds.
+    function _waitUntil(uint256 timestamp) internal {
+        if (block.timestamp < timestamp) vm.warp(timestamp);
+    }
+
+    /// @dev When an epoch starts, in Unix seconds.
     function _startOf(uint256 epoch) internal pure returns (uint256) {
         return START_S + epoch * EPOCH_S;
     }
@@ -268,7 +272,7 @@ abstract contract DealsKit is PolicyKit {
     /// @dev Fails a running deal by the first epoch of its run, just after that.
     function _fail(uint256 deal) internal {
         uint64 epoch = _firstEpoch(deal);
-        vm.warp(_startOf(epoch + 1));
+        _waitUntil(_startOf(epoch + 1));
         ScoreProof memory shown =
             _shown(deals.dealOf(deal).registration, epoch, FAIL_BELOW_PPM - 1, ACTIVE);
         deals.fail(deal, shown);

@@ -81,6 +81,7 @@ abstract contract ProviderKit is AnchorKit, PolicyKit {
         registration = registry.register(nodeId, kind, SIDECAR_STAKE, new bytes(64), "");
         bytes32[16] memory words;
         (words[0], words[1]) = (nodeId, bytes32(uint256(nonce)));
+        words[ScoreMath.N] = bytes32(uint256(1_000));
         _now.push(words);
         _score(registration, 900_000, 950_000, ScoreMath.ACTIVE, ScoreMath.UP);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Epochs} from "../../src/Epochs.sol";
 import {IReputationAnchor} from "../../src/interfaces/IReputationAnchor.sol";
 
@@ -23,7 +24,7 @@ contract SomeAnchor is Epochs {
         IReputationAnchor.Header memory header;
         header.epoch = epoch;
         uint256 anchoredAt = (_startMs(uint256(epoch) + 1) + 999) / 1000;
-        return (bytes24(keccak256(abi.encode(header))), uint64(anchoredAt));
+        return (bytes24(keccak256(abi.encode(header))), SafeCast.toUint64(anchoredAt));
     }
 
     function verifyScore(
