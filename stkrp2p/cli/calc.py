@@ -117,6 +117,8 @@ _OPTIONS = (
     _option("--stake", kind=_ANKR, text="ANKR that provider, governor or staker has staked."),
     _option("--all-stake", kind=_ANKR, text="ANKR that all stakers have staked together."),
     _option("--yield-bps", kind=_BPS, default=0, text="What a stake yields elsewhere in a year."),
+    _option("--fails-after", kind=click.IntRange(0, HOURS_MAX), text="Hours until it fails."),
+    _option("--insurance", kind=_ETH, default="0", text="ETH that the insurance pool has."),
 )
 
 
@@ -125,8 +127,8 @@ _OPTIONS = (
 def command(*, party: str | None, example: str | None, as_json: bool, **numbers: object) -> None:
     """Show what a deal brings each party, and costs it.
 
-    For one PARTY or for all. Rewards are counted as if this deal alone had filled the pool. Shares
-    are in basis points (bps), hundredths of a per cent. Nothing is sent, and no node is asked.
+    For one PARTY or for all. Rewards are counted as if this deal alone had filled the pool; with
+    --fails-after, the provider fails and pays for the loss, as far as it can. Shares are in basis points (bps), hundredths of a per cent. Nothing is sent, and no node is asked.
     """
     given = Numbers(**numbers)  # type: ignore[arg-type]  # click made them what they should be
     deal = deal_of(given)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stkrp2p.cli.amounts import shown, signed
 from stkrp2p.cli.output import columns, facts
 from stkrp2p.core.benefit import Item, total
-from stkrp2p.core.economics import Split
+from stkrp2p.core.economics import Cover, Split
 
 Benefits = Mapping[str, tuple[Item, ...]]
 """Gains and costs by party."""
@@ -26,8 +26,17 @@ _NEXT = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """What a failed deal loses, and who pays for it."""
+
+    after_hours: int
+    loss_eth: int
+    cover: Cover
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deal:
-    """A completed deal in numbers; amounts in 10^-18."""
+    """A deal that is over, in numbers; amounts in 10^-18."""
 
     hours: int
     fixed_price: int
@@ -35,10 +44,16 @@ class Deal:
     """Lowest first."""
 
     rule: str
+    paid: int
+    """What the provider is paid if the deal completes."""
+
     expected_profit_eth: int
     profit_ankr: int
     profit_eth: int
     split: Split
+    """Of a failed deal all goes back to the requester."""
+
+    failed: Failed | None
 
 
 # ------------------------------------------------------------------------------ for scripts
@@ -52,6 +67,7 @@ def document(deal: Deal, benefits: Benefits) -> dict[str, object]:
         "fixed_price_ankr_wei": str(deal.fixed_price),
         "bids_ankr_wei": [str(bid) for bid in deal.bids],
         "rule": deal.rule,
+        "paid_ankr_wei": str(deal.paid),
         "expected_profit_eth_wei": str(deal.expected_profit_eth),
         "profit": _pair(deal.profit_ankr, deal.profit_eth),
         "split": {
@@ -60,6 +76,7 @@ def document(deal: Deal, benefits: Benefits) -> dict[str, object]:
             "insurance_pool": _pair(found.insurance_ankr, found.insurance_eth),
             "requester": _pair(found.requester_ankr, found.requester_eth),
         },
+        "failed": None if deal.failed is None else _failed(deal.failed),
         "parties": {
             name: {
                 "items": [{"name": i.name, **_pair(i.ankr, i.eth)} for i in items],
@@ -67,6 +84,17 @@ def document(deal: Deal, benefits: Benefits) -> dict[str, object]:
             }
             for name, items in benefits.items()
         },
+    }
+
+
+def _failed(found: Failed) -> dict[str, object]:
+    cover = found.cover
+    return {
+        "after_hours": found.after_hours,
+        "loss_eth_wei": str(found.loss_eth),
+        "provider": _pair(cover.provider_ankr, cover.provider_eth),
+        "insurance_eth_wei": str(cover.insurance_eth),
+        "uncovered_eth_wei": str(cover.uncovered_eth),
     }
 
 
@@ -96,13 +124,21 @@ def _facts(deal: Deal, example: str | None) -> list[str]:
         ("length", f"{deal.hours:,} hours"),
         ("fixed price", f"{shown(deal.fixed_price)} ANKR"),
         ("bids", bids),
-        ("rule", f"{deal.rule}: the lowest is paid {shown(deal.split.provider_ankr)} ANKR"),
+        ("rule", f"{deal.rule}: the lowest is paid {shown(deal.paid)} ANKR"),
         ("expected profit", f"{shown(deal.expected_profit_eth)} ETH"),
         ("profit", f"{shown(deal.profit_ankr)} ANKR and {shown(deal.profit_eth)} ETH"),
     ]
-    if example is not None:
+    if deal.failed is not None:
+        found.append(("fails", _failed_text(deal.failed)))
+    elif example is not None:
         found.append((f"example {example}", _NOTES[example]))
     return facts(found)
+
+
+def _failed_text(found: Failed) -> str:
+    text = f"after {found.after_hours:,} hours; the loss is {shown(found.loss_eth)} ETH"
+    uncovered = found.cover.uncovered_eth
+    return f"{text}, {shown(uncovered)} of it paid by nobody" if uncovered else text
 
 
 def _split_rows(found: Split) -> list[tuple[str, str, str]]:

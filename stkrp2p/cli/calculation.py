@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stkrp2p.cli.calc_view import Benefits, Deal
+from stkrp2p.cli.calc_view import Benefits, Deal, Failed
 from stkrp2p.cli.errors import Exit, Failure
 from stkrp2p.core import benefit
-from stkrp2p.core.benefit import Locked, Rewards, Weight
+from stkrp2p.core.benefit import Item, Locked, Rewards, Weight
 from stkrp2p.core.draw import Bid, Rule, paid_of
 from stkrp2p.core.economics import (
     HOUR_S,
     PoolShares,
     Resources,
+    Split,
     Tariff,
     ankr_of_usd,
     ankr_per_eth_of,
+    cover,
+    loss_of,
     split,
     usd_of,
     yearly_share,
@@ -60,6 +63,8 @@ class Numbers:
     stake: int | None
     all_stake: int | None
     yield_bps: int
+    fails_after: int | None
+    insurance: int
 
     @property
     def length_s(self) -> int:
@@ -78,7 +83,33 @@ def deal_of(given: Numbers) -> Deal:
     """
     fixed = _fixed_price(given)
     bids = tuple(sorted(given.bids))
-    if bids and bids[-1] > fixed:
+    _check(given, fixed)
+    expected = yearly_share(
+        given.eth_stake,
+        bps_per_year=POLICY[Parameter.PROFIT_BPS_PER_YEAR],
+        length_s=given.length_s,
+    )
+    rule = Rule[given.rule.upper()]
+    paid = _paid(bids, rule, fixed)
+    failed = _failed(given, expected)
+    earned = expected - (failed.loss_eth if failed else 0)
+    profit_eth = earned if given.profit_eth is None else given.profit_eth
+    return Deal(
+        hours=given.hours,
+        fixed_price=fixed,
+        bids=bids,
+        rule=rule.name.lower(),
+        paid=paid,
+        expected_profit_eth=expected,
+        profit_ankr=given.profit,
+        profit_eth=profit_eth,
+        split=_split(given, ankr=fixed + given.profit, eth=profit_eth, paid=paid),
+        failed=failed,
+    )
+
+
+def _check(given: Numbers, fixed: int) -> None:
+    if max(given.bids, default=0) > fixed:
         raise _unusable("a bid is above the fixed price", hint="lower --bid, or raise --fixed")
     if given.k_eth > given.eth_stake:
         raise _unusable("the provider brings more ETH than is staked", hint="lower --k-eth")
@@ -86,32 +117,39 @@ def deal_of(given: Numbers) -> Deal:
         raise _unusable(
             "the pools take more than there is", hint="lower --reward-bps or --insurance-bps"
         )
-    expected = yearly_share(
-        given.eth_stake,
-        bps_per_year=POLICY[Parameter.PROFIT_BPS_PER_YEAR],
-        length_s=given.length_s,
-    )
-    profit_eth = expected if given.profit_eth is None else given.profit_eth
-    rule = Rule[given.rule.upper()]
-    paid = _paid(bids, rule, fixed)
+
+
+def _split(given: Numbers, *, ankr: int, eth: int, paid: int) -> Split:
+    if given.fails_after is not None:
+        nothing = PoolShares(reward_bps=0, insurance_bps=0)
+        return split(ankr=ankr, eth=eth, paid_ankr=0, shares=nothing)
     shares = PoolShares(reward_bps=given.reward_bps, insurance_bps=given.insurance_bps)
-    ankr = fixed + given.profit
-    return Deal(
-        hours=given.hours,
-        fixed_price=fixed,
-        bids=bids,
-        rule=rule.name.lower(),
-        expected_profit_eth=expected,
-        profit_ankr=given.profit,
-        profit_eth=profit_eth,
-        split=split(
-            ankr=ankr,
-            eth=profit_eth,
-            paid_ankr=paid,
-            shares=shares,
-            ankr_per_eth=_price(given) if profit_eth and _is_short(ankr, paid, shares) else 0,
-        ),
+    needs_price = eth > 0 and _is_short(ankr, paid, shares)
+    return split(
+        ankr=ankr,
+        eth=eth,
+        paid_ankr=paid,
+        shares=shares,
+        ankr_per_eth=_price(given, _SHORT) if needs_price else 0,
     )
+
+
+def _failed(given: Numbers, expected: int) -> Failed | None:
+    if given.fails_after is None:
+        return None
+    if given.fails_after > given.hours:
+        raise _unusable("it fails after its end", hint="lower --fails-after, or raise --hours")
+    unserved_s = (given.hours - given.fails_after) * HOUR_S
+    loss = loss_of(expected_profit=expected, unserved_s=unserved_s, length_s=given.length_s)
+    needs_price = loss > given.k_eth
+    found = cover(
+        loss,
+        provider_eth=given.k_eth,
+        stake_ankr=given.stake or 0,
+        ankr_per_eth=_price(given, _DEAR) if needs_price else 0,
+        insurance_eth=given.insurance,
+    )
+    return Failed(after_hours=given.fails_after, loss_eth=loss, cover=found)
 
 
 def _fixed_price(given: Numbers) -> int:
@@ -145,11 +183,15 @@ def _is_short(ankr: int, paid: int, shares: PoolShares) -> bool:
     return ankr - paid < whole.reward_ankr + whole.insurance_ankr
 
 
-def _price(given: Numbers) -> int:
+_SHORT = "the pools' shares are more than the ANKR left, the rest is taken in ETH"
+_DEAR = "the loss is more than the provider's ETH, the rest is taken in ANKR"
+
+
+def _price(given: Numbers, why: str) -> int:
     if given.usd_per_eth is None or given.usd_per_ankr is None:
         raise _unusable(
             "the price of ETH in ANKR is needed",
-            why="the pools' shares are more than the ANKR left, the rest is taken in ETH",
+            why=why,
             hint="give --eth-usd and --ankr-usd",
         )
     found = ankr_per_eth_of(usd_per_eth=given.usd_per_eth, usd_per_ankr=given.usd_per_ankr)
@@ -171,6 +213,11 @@ def benefits_of(given: Numbers, deal: Deal) -> Benefits:
     stake = given.stake or 0
     staked = Locked(ankr=stake, length_s=given.length_s, bps_per_year=given.yield_bps)
     own_eth = given.eth_stake - given.k_eth
+    gained: tuple[Item, ...] = ()
+    lost: tuple[Item, ...] = ()
+    if deal.failed is not None:
+        gained = benefit.requester_compensation(deal.failed.cover)
+        lost = (benefit.provider_compensation(deal.failed.cover),)
     return {
         "requester": benefit.requester_benefit(
             deal.split,
@@ -179,14 +226,16 @@ def benefits_of(given: Numbers, deal: Deal) -> Benefits:
             rewards=rewards,
             weight=Weight(own=own_eth, whole=given.eth_stake),
             locked=_with_eth(staked, ankr=0, eth=own_eth),
-        ),
+        )
+        + gained,
         "provider": benefit.provider_benefit(
             deal.split,
             running_ankr=given.running,
             rewards=rewards,
             weight=Weight(own=given.k_eth, whole=given.eth_stake),
             locked=_with_eth(staked, ankr=stake, eth=given.k_eth),
-        ),
+        )
+        + lost,
         "governor": benefit.governor_benefit(
             running_ankr=given.running,
             rewards=rewards,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stkrp2p.core.economics import YEAR_S, Split, divided_up
+from stkrp2p.core.economics import YEAR_S, Cover, Split, divided_up
 from stkrp2p.core.pools import RewardParts, distributed
 from stkrp2p.core.types import ONE_BPS
 
@@ -110,6 +110,21 @@ def requester_benefit(
         _from_projects(rewards, weight),
         locked.cost(),
     )
+
+
+def requester_compensation(cover: Cover) -> tuple[Item, ...]:
+    """Return what a failed deal brings its requester, beside what goes back to it (R59, Q12)."""
+    return (
+        Item(
+            name="from the provider for the loss", ankr=cover.provider_ankr, eth=cover.provider_eth
+        ),
+        Item(name="from the insurance pool for the loss", eth=cover.insurance_eth),
+    )
+
+
+def provider_compensation(cover: Cover) -> Item:
+    """Return what a failed deal costs its provider, beside the price it is not paid (R59, Q12)."""
+    return Item(name="paid for the loss", ankr=-cover.provider_ankr, eth=-cover.provider_eth)
 
 
 def provider_benefit(

@@ -159,6 +159,52 @@ def test_a_stake_costs_what_it_would_yield_elsewhere(run):
     assert items(document, "staker")[name] == (-50 * UNIT, 0)
 
 
+# ------------------------------------------------------------------------------- failures
+
+HALF = ("--hours", "8760", "--fails-after", "4380", "--fixed", "500")
+"""A year at 3 % of 32 ETH, of which half is not served: 0.48 ETH are lost."""
+
+
+def test_of_a_deal_that_fails_all_goes_back_and_the_loss_is_paid_in_its_order(run):
+    """R59, R67, Q12: 0.1 ETH of the provider, 10,000 ANKR worth 0.25, 0.1 of the pool."""
+    purse = ("--k-eth", "0.1", "--stake", "10000", "--insurance", "0.1")
+    document = run("calc", *HALF, *purse, *PRICES, "--json").json()
+    assert document["failed"] == {
+        "after_hours": 4380,
+        "loss_eth_wei": str(48 * UNIT // 100),
+        "provider": {"ankr_wei": str(10_000 * UNIT), "eth_wei": str(UNIT // 10)},
+        "insurance_eth_wei": str(UNIT // 10),
+        "uncovered_eth_wei": str(3 * UNIT // 100),
+    }
+    assert wei(document["split"]["requester"]) == (500 * UNIT, 48 * UNIT // 100)
+    totals = {name: wei(party["total"]) for name, party in document["parties"].items()}
+    assert totals == {
+        "requester": (10_000 * UNIT, (48 + 10 + 10) * UNIT // 100),
+        "provider": (-10_000 * UNIT, -UNIT // 10),
+        "governor": (0, 0),
+        "staker": (0, 0),
+    }
+
+
+def test_what_nobody_pays_is_said(run):
+    """Q12."""
+    ran = run("calc", *HALF, *PRICES)
+    line = "fails            after 4,380 hours; the loss is 0.48 ETH, 0.48 of it paid by nobody"
+    assert line in ran.out.splitlines()
+    assert fits(ran.out)
+
+
+def test_a_loss_within_the_providers_eth_needs_no_price(run):
+    """Q12."""
+    ran = run("calc", *HALF, "--k-eth", "16")
+    assert "fails            after 4,380 hours; the loss is 0.48 ETH" in ran.out.splitlines()
+    assert ran.code == 0
+
+
+def test_a_deal_that_completes_has_not_failed(run):
+    assert run("calc", "--example", "3.5", "--json").json()["failed"] is None
+
+
 # ------------------------------------------------------------------------------- refusals
 
 REFUSED = {
@@ -167,6 +213,7 @@ REFUSED = {
     "the provider brings more ETH than is staked": ("--fixed", "5", "--k-eth", "33"),
     "the pools take more than there is": ("--fixed", "5", "--reward-bps", "9001"),
     "the price of ETH in ANKR is needed": ("--fixed", "5"),
+    "it fails after its end": ("--fixed", "5", "--hours", "9", "--fails-after", "10"),
     "one ETH costs less than the smallest unit of ANKR": (
         *("--fixed", "5", "--profit-eth", "1"),
         *("--eth-usd", "0.000000000000000001", "--ankr-usd", "999999999999"),
@@ -199,6 +246,13 @@ def test_what_is_no_decimal_number_is_refused(run, text):
     ran = run("calc", f"--fixed={text}")
     assert ran.code == 2
     assert f"{text} is no amount of ANKR with at most 18 decimals" in ran.err
+
+
+def test_a_loss_that_the_providers_eth_cannot_pay_needs_a_price(run):
+    """Q10, Q12."""
+    ran = run("calc", *HALF)
+    assert ran.code == 2
+    assert "the loss is more than the provider's ETH, the rest is taken in ANKR" in ran.err
 
 
 def test_a_price_of_0_is_refused(run):

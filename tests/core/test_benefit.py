@@ -11,13 +11,15 @@ from stkrp2p.core.benefit import (
     Weight,
     governor_benefit,
     provider_benefit,
+    provider_compensation,
     requester_benefit,
+    requester_compensation,
     staker_benefit,
     total,
 )
-from stkrp2p.core.economics import UNIT, YEAR_S, PoolShares, Split, split
+from stkrp2p.core.economics import UNIT, YEAR_S, PoolShares, Split, cover, split
 from stkrp2p.core.pools import REWARD_BPS
-from tests.core.test_economics import TENTH, amounts, deals
+from tests.core.test_economics import TENTH, amounts, deals, purses
 
 NOBODY = Weight()
 FREE = PoolShares(reward_bps=0, insurance_bps=0)
@@ -117,6 +119,16 @@ def test_governors_share_30_per_cent_of_the_rewards_by_seat_and_stakers_20_by_st
     governor = governor_benefit(running_ankr=1, rewards=rewards, weight=seat, locked=Locked())
     assert total(governor).ankr == 12 * UNIT // 5 - 1
     assert total(staker_benefit(rewards=rewards, weight=quarter, locked=Locked())).ankr == 2 * UNIT
+
+
+@given(amounts, purses)
+def test_of_a_failed_deal_the_requester_gets_what_provider_and_pool_pay(loss, purse):
+    """R59, R67, Q12."""
+    found = cover(loss, **purse)
+    gained, cost = total(requester_compensation(found)), provider_compensation(found)
+    assert (gained.ankr, cost.ankr) == (found.provider_ankr, -found.provider_ankr)
+    assert gained.eth == found.insurance_eth - cost.eth
+    assert cost.eth == -found.provider_eth
 
 
 @given(amounts, amounts, st.integers(0, 2**32), st.integers(0, 10_000))
