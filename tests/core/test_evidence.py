@@ -248,6 +248,7 @@ class Convergence(RuleBasedStateMachine):
         assert score_root(healed[0]) == score_root(healed[1])
 
 
+@pytest.mark.heavy
 def test_two_replicas_given_the_same_batches_in_any_order_doubled_split_and_healed_with_equivocators_have_one_state_and_one_score_root() -> (
     None
 ):

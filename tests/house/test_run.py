@@ -18,9 +18,23 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HOUSE_FILES = ("run", "pyproject.toml", "requirements.lock", "requirements-node.lock")
 SYSTEM_TOOLS = (
-    *("awk", "cat", "chmod", "cmp", "cp", "date", "dirname", "env", "grep", "ls", "mkdir", "mv"),
-    *("readlink", "rm", "sed", "sh", "sleep", "touch", "tr"),
+    *(
+        "awk",
+        "cat",
+        "chmod",
+        "cmp",
+        "cp",
+        "date",
+        "dirname",
+        "env",
+        "grep",
+        "ls",
+        "mkdir",
+        "mktemp",
+    ),
+    *("mv", "nice", "readlink", "rm", "sed", "sh", "sleep", "touch", "tr"),
 )
+CHECKS = ("ruff", "mypy", "lint-imports", "codespell")
 
 PYTHON = """
 case "$*" in
@@ -35,6 +49,7 @@ case "$*" in
     echo made >>"$STANDINS/venvs" ;;
   *"-m pip"*config*) exit 1 ;;
   *"-m pip"*) exit 0 ;;
+  *"-m pytest"*) exec "$STANDINS/tested" "${{COVERAGE_FILE:-plain}}" "$@" ;;
   *) exec "{real}" "$@" ;;
 esac
 """
@@ -363,6 +378,59 @@ def test_a_link_to_run_finds_the_checkout(machine: Machine, tmp_path: Path) -> N
     )
 
     assert "./run test" in done.stdout
+
+
+@pytest.fixture
+def tested(machine: Machine) -> Machine:
+    """A machine on which checks and tests only say that they ran."""
+    for name in CHECKS:
+        machine.tool(name, "exit 0")
+    machine.tool("tested", 'echo "$*" >>"$STANDINS/ran"')
+    machine.tool("coverage", 'exec "$STANDINS/tested" "${COVERAGE_FILE:-all}" "$@"')
+    forge = machine.checkout / "protocols" / "contracts" / "node_modules" / ".bin" / "forge"
+    forge.parent.mkdir(parents=True)
+    shutil.copy(machine.tool("forge", 'exec "$STANDINS/tested" forge "$@"'), forge)
+    return machine
+
+
+def ignored(line: str) -> set[str]:
+    return {w.removeprefix("--ignore=") for w in line.split() if w.startswith("--ignore=")}
+
+
+def test_every_test_is_run_once_and_what_is_heavy_without_coverage(tested: Machine) -> None:
+    done = tested.run("test")
+
+    assert done.returncode == 0, done.stdout
+    ran = tested.log("ran")
+    named = [word for line in ran for word in line.split() if word.startswith("tests/")]
+    assert len(named) == len(set(named)), "no part twice, though three rows share them"
+    assert all((ROOT / name).is_dir() for name in named)
+    (inside,) = [line for line in ran if line.startswith(".coverage.inside")]
+    (heavy,) = [line for line in ran if "-m heavy" in line]
+    assert ignored(inside) == set(named), "what one part leaves out, another runs"
+    traced = [line for line in ran if "run -m pytest" in line]
+    assert all("not heavy" in line for line in traced)
+    elsewhere = {w for line in traced for w in line.split() if w.startswith("tests/")}
+    assert ignored(heavy) == set(named) - elsewhere
+
+
+@pytest.mark.parametrize("part", ["tests/e2e", "forge test", "coverage.inside", "combine"])
+def test_a_part_that_fails_fails_the_whole_and_the_others_run_nevertheless(
+    tested: Machine, part: str
+) -> None:
+    held = tested.run("test")
+    assert (held.returncode, "all held" in held.stdout) == (0, True)
+    ran = sorted(tested.log("ran"))
+    (tested.bin / "ran").unlink()
+    script = f'echo "$*" >>"$STANDINS/ran"; case "$*" in *"{part}"*) echo why; exit 1 ;; esac'
+    tested.tool("tested", script)
+
+    done = tested.run("test")
+
+    assert done.returncode == 1
+    assert "why" in done.stdout
+    assert "failed after" in done.stdout
+    assert sorted(tested.log("ran")) == ran
 
 
 @pytest.mark.parametrize("name", ["run", ".ci/run"])
