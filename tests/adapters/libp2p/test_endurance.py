@@ -65,6 +65,7 @@ async def visit_again_and_again(edge, visitor, times: int) -> None:
         await visitor._stack.swarm.drop(ID(peer_id_bytes(edge.node)))
 
 
+@pytest.mark.heavy
 async def test_three_hundred_visits_leave_nothing_behind(lab):
     await cycle(lab, 300)
 
