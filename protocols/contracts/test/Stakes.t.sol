@@ -188,10 +188,10 @@ contract StakesTest is CouncilKit {
             (stakes[i], totals[i]) = (council.stakeOf(ALICE), council.totalStake());
         }
         vm.warp(START + 6);
-        for (uint256 i = 0; i < 6; ++i) {
-            vm.assertEq(council.stakeAt(ALICE, uint48(START + i)), stakes[i]);
-            vm.assertEq(council.stakeAt(BOB, uint48(START + i)), 5 * (i + 1));
-            vm.assertEq(council.totalStakeAt(uint48(START + i)), totals[i]);
+        for (uint48 i = 0; i < 6; ++i) {
+            vm.assertEq(council.stakeAt(ALICE, START + i), stakes[i]);
+            vm.assertEq(council.stakeAt(BOB, START + i), 5 * (i + 1));
+            vm.assertEq(council.totalStakeAt(START + i), totals[i]);
         }
         vm.assertEq(council.stakeAt(ALICE, START - 1), 0);
     }

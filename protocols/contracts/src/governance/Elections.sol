@@ -133,17 +133,18 @@ abstract contract Elections is Seats, IElections {
     ///      leave no room. It ends with the phase, so that nobody can delay the renewal by opening it
     ///      late.
     function _openAddition(Election storage opened) private {
-        opened.n = uint8(_majority() - 1);
+        opened.n = SafeCast.toUint8(_majority() - 1);
         opened.seatsMax = opened.n;
-        opened.closesAt = uint48(Math.min(_closesAt(), PHASE_3_AT));
+        opened.closesAt =
+            SafeCast.toUint48(Math.min(_endOf(Parameter.ElectionS, ELECTION_S_MIN), PHASE_3_AT));
     }
 
     /// @dev The whole list, for the policy's n.
     function _openRenewal(Election storage opened) private {
         opened.n = _n();
         opened.seatsMax = 2 * opened.n + 1;
-        opened.winnersMin = uint8(Math.min(_majority(), uint256(opened.n) + 1));
-        opened.closesAt = _closesAt();
+        opened.winnersMin = SafeCast.toUint8(Math.min(_majority(), uint256(opened.n) + 1));
+        opened.closesAt = _endOf(Parameter.ElectionS, ELECTION_S_MIN);
         opened.isRenewal = true;
     }
 
@@ -181,10 +182,5 @@ abstract contract Elections is Seats, IElections {
         if (election != latestElection || !_isOpen(election)) revert ElectionNotOpen(election);
         running = _elections[election];
         if (block.timestamp >= running.closesAt) revert ElectionOver(election, running.closesAt);
-    }
-
-    function _closesAt() private view returns (uint48) {
-        uint256 lengthS = Math.max(_durationS(Parameter.ElectionS), ELECTION_S_MIN);
-        return Time.timestamp() + uint48(lengthS);
     }
 }

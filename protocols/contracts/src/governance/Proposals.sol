@@ -70,8 +70,7 @@ abstract contract Proposals is Seats, IProposals {
         if (place >= running.seatCount) revert SeatedLater(proposal, msg.sender);
         if (_hasVoted(running.voted, place)) revert AlreadyVoted(proposal, msg.sender);
 
-        // There are fewer seats than bits.
-        running.voted |= uint64(1 << place);
+        running.voted |= SafeCast.toUint64(2 ** place);
         if (choice == Choice.Yes) ++running.yes;
         if (choice == Choice.No) ++running.no;
         if (choice == Choice.Abstain) ++running.abstain;
@@ -117,14 +116,14 @@ abstract contract Proposals is Seats, IProposals {
     /// @dev Its quorum is of the seats that are taken, but at least of a majority of the council: the
     ///      first who accept do not rule alone.
     function _open(Proposal storage opened, uint48 closesAtMin) private {
-        uint256 lengthS = Math.max(_durationS(Parameter.VotingS), VOTING_S_MIN);
         uint256 counted = Math.max(_count(), _majority());
         uint256 votesMin = Math.ceilDiv(counted * POLICY.get(Parameter.QuorumBps), BPS);
         opened.proposer = msg.sender;
         opened.openedAt = Time.timestamp();
-        opened.closesAt = uint48(Math.max(block.timestamp + lengthS, closesAtMin));
+        opened.closesAt =
+            SafeCast.toUint48(Math.max(_endOf(Parameter.VotingS, VOTING_S_MIN), closesAtMin));
         opened.term = _termNumber();
-        opened.seatCount = uint8(_count());
+        opened.seatCount = SafeCast.toUint8(_count());
         opened.votesMin = SafeCast.toUint8(votesMin);
     }
 

@@ -112,9 +112,7 @@ abstract contract Seats is Ballots, ISeats {
 
     /// @inheritdoc ISeats
     function stakeMin() public view returns (uint208) {
-        uint256 now_ = POLICY.get(Parameter.GovernorStakeMin);
-        // At most what the term has, so it fits.
-        return uint208(Math.min(now_, _term.stakeMin));
+        return SafeCast.toUint208(Math.min(POLICY.get(Parameter.GovernorStakeMin), _term.stakeMin));
     }
 
     /// @dev Takes a node for an account, or finds that it is the account's.
@@ -141,7 +139,7 @@ abstract contract Seats is Ballots, ISeats {
             delete _places[_seats[i].account];
         }
         delete _seats;
-        _begin(_term.number + 1, uint8(Math.min(n, Math.max(_term.n, count / 2))));
+        _begin(_term.number + 1, SafeCast.toUint8(Math.min(n, Math.max(_term.n, count / 2))));
     }
 
     /// @dev The seat number of who has a seat and the stake for it.

@@ -66,8 +66,7 @@ abstract contract Stakes is IStakes {
         uint208 before = _stakes[msg.sender].latest();
         if (amount > before) revert StakeTooSmall(msg.sender, before, amount);
 
-        // It is at most a stake, so it fits.
-        uint208 taken = uint208(amount);
+        uint208 taken = SafeCast.toUint208(amount);
         uint208 staked = _setStake(msg.sender, before - taken);
         _setTotal(_total.latest() - taken);
         Leaving storage leaving = _leaving[msg.sender];
@@ -133,8 +132,7 @@ abstract contract Stakes is IStakes {
     ///      it can keep a vote from being closed.
     function _slash(address account, uint256 shareBps) internal {
         uint208 before = _stakes[account].latest();
-        // At most the stake, so it fits: the share is at most the whole.
-        uint208 amount = uint208(uint256(before) * shareBps / BPS);
+        uint208 amount = SafeCast.toUint208(uint256(before) * shareBps / BPS);
         _setStake(account, before - amount);
         _setTotal(_total.latest() - amount);
         slashed += amount;
@@ -154,6 +152,12 @@ abstract contract Stakes is IStakes {
     /// @dev A length of time that the policy sets, in seconds.
     function _durationS(Parameter parameter) internal view returns (uint48) {
         return SafeCast.toUint48(POLICY.get(parameter));
+    }
+
+    /// @dev When something ends that begins now and lasts what the policy says, but at least `leastS`.
+    function _endOf(Parameter parameter, uint48 leastS) internal view returns (uint48) {
+        uint48 lengthS = _durationS(parameter);
+        return Time.timestamp() + (lengthS < leastS ? leastS : lengthS);
     }
 
     function _setStake(address account, uint208 amount) private returns (uint208) {

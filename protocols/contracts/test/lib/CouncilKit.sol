@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {TestAnkr} from "../../src/TestAnkr.sol";
 import {Council} from "../../src/governance/Council.sol";
 import {Policy} from "../../src/governance/Policy.sol";
@@ -84,7 +85,7 @@ abstract contract CouncilKit is PolicyKit {
     }
 
     function _person(uint256 index) internal pure returns (address) {
-        return address(uint160(0x9000 + index));
+        return address(SafeCast.toUint160(0x9000 + index));
     }
 
     function _node(uint256 index) internal pure returns (bytes32) {
