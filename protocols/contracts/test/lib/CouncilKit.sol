@@ -7,25 +7,12 @@ import {TestAnkr} from "../../src/TestAnkr.sol";
 import {Council} from "../../src/governance/Council.sol";
 import {Policy} from "../../src/governance/Policy.sol";
 import {Timelock} from "../../src/governance/Timelock.sol";
+import {Pot} from "../../src/market/Pot.sol";
 import {ICouncil} from "../../src/interfaces/ICouncil.sol";
 import {ICouncilKeys} from "../../src/interfaces/ICouncilKeys.sol";
 import {Parameter} from "../../src/interfaces/IPolicy.sol";
-import {IReceiver} from "../../src/interfaces/IReceiver.sol";
 import {IProposals, Call} from "../../src/interfaces/IProposals.sol";
 import {PolicyKit} from "./PolicyKit.sol";
-
-/// @dev Takes what it is given.
-contract Taker is IReceiver {
-    IERC20 private immutable TOKEN;
-
-    constructor(IERC20 token) {
-        TOKEN = token;
-    }
-
-    function take(uint256 ankr) external payable {
-        require(TOKEN.transferFrom(msg.sender, address(this), ankr), "a test token pays");
-    }
-}
 
 /// @dev A council with its timelock, policy and reward pot. Of people, 0 to 3 are invited.
 abstract contract CouncilKit is PolicyKit {
@@ -44,7 +31,7 @@ abstract contract CouncilKit is PolicyKit {
     IERC20 internal ankr;
     Timelock internal timelock;
     Policy internal policy;
-    Taker internal rewards;
+    Pot internal rewards;
     Council internal council;
 
     function _deploy(IERC20 token) internal {
@@ -58,7 +45,7 @@ abstract contract CouncilKit is PolicyKit {
         _set(Parameter.UnbondS, UNBOND_S);
         _set(Parameter.VotingS, VOTING_S);
         _set(Parameter.ElectionS, ELECTION_S);
-        rewards = new Taker(token);
+        rewards = new Pot(token, address(timelock), address(0));
         council = new Council(_setup());
         timelock.grantRole(timelock.PROPOSER_ROLE(), address(council));
         timelock.renounceRole(timelock.DEFAULT_ADMIN_ROLE(), address(this));
