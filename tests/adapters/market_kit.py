@@ -10,7 +10,7 @@ import httpx
 import msgspec
 from eth_account import Account
 
-from stkrp2p.adapters.chain.abi import interface
+from stkrp2p.adapters.chain.abi import error_of, interface
 from stkrp2p.adapters.chain.rule import RuleChain
 from stkrp2p.adapters.chain.rule.policy import ProjectType
 from stkrp2p.adapters.chain.rule.proofs import ProvedMember, ProvedScore
@@ -92,26 +92,30 @@ class MarketNet(Net):
     """A network with rule and market."""
 
     market: MarketAddresses | None = None
-    parties: list[RuleChain] = field(default_factory=list)
+    parties: dict[tuple[bytes | None, bytes], RuleChain] = field(default_factory=dict)
 
     def close(self) -> None:
         super().close()
-        for party in self.parties:
+        for party in self.parties.values():
             party.close()
 
     def party(self, key: bytes | None = None) -> RuleChain:
+        """Return who has this key; nobody in particular without one."""
         assert self.market is not None
-        party = RuleChain(self.genesis, self.market, [self.url], account_key=key)
-        self.parties.append(party)
-        return party
+        place = (key, self.market.deals)
+        if place not in self.parties:
+            party = RuleChain(self.genesis, self.market, [self.url], account_key=key)
+            self.parties[place] = party
+        return self.parties[place]
 
-    def ask_all(self, asked: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
-        """Return anvil's whole answers, errors too, to questions of (method, *parameters)."""
+    def refusals(self, calls: Sequence[dict[str, str]]) -> list[str]:
+        """Return the error that each call reverts with; "" if it goes through."""
         questions = [
-            {"jsonrpc": "2.0", "id": i, "method": method, "params": params}
-            for i, (method, *params) in enumerate(asked)
+            {"jsonrpc": "2.0", "id": i, "method": "eth_call", "params": [call, "latest"]}
+            for i, call in enumerate(calls)
         ]
-        return httpx.post(self.url, json=questions, trust_env=False, timeout=20).json()
+        answers = httpx.post(self.url, json=questions, trust_env=False, timeout=60).json()
+        return [_error_of(answer) for answer in sorted(answers, key=lambda each: each["id"])]
 
     def now_s(self) -> int:
         return int(block(self.url)["timestamp"], 16)
@@ -127,17 +131,25 @@ async def deploy_all(url: str, *, started_s_ago: int = 600) -> tuple[Deployed, M
     return deployed, await deploy_market(url, ALICE, deployed, plan)
 
 
-async def rich(net: MarketNet, *keys: bytes, ankr: int = 10**6 * ANKR) -> None:
-    """Give accounts ANKR."""
+def _error_of(answer: dict[str, Any]) -> str:
+    if "error" not in answer:
+        return ""
+    return error_of(bytes.fromhex(str(answer["error"].get("data", "0x"))[2:]))[0] or "?"
+
+
+def rich(net: MarketNet, *keys: bytes, ankr: int = 10**6 * ANKR) -> None:
+    """Give accounts of anvil's, which are unlocked, ANKR."""
     for key in keys:
-        chain = net.chain(key=key)
-        await chain.send(await chain.mint(ankr))
+        account = address_of(key)
+        data = interface("TestAnkr").call("mint", account, ankr)
+        call = {"from": f"0x{account.hex()}", "to": f"0x{net.deployed.token.hex()}"}
+        rpc(net.url, "eth_sendTransaction", call | {"data": f"0x{data.hex()}"})
 
 
 async def seat(net: MarketNet) -> None:
     """Let both governors stake and take their seats."""
     for key, _ in GOVERNORS:
-        await rich(net, key)
+        rich(net, key)
         party = net.party(key)
         await party.send(await party.council.stake_to(VALUES[Parameter.GOVERNOR_STAKE_MIN]))
         await party.send(await party.council.accept())
@@ -228,7 +240,7 @@ async def open_trade(net: MarketNet) -> Epoch0:
 
 async def _apply(net: MarketNet, key: bytes, name: str) -> None:
     chain = net.chain(key=key)
-    await rich(net, key)
+    rich(net, key)
     await chain.send(await chain.approve(STAKE))
     await register(net, chain, name)
     party = net.party(key)

@@ -47,7 +47,7 @@ def opened(market_deployed) -> Epoch0:
     net = MarketNet(url, contracts, market=market)
 
     async def prepare() -> Epoch0:
-        await rich(net, ALICE)
+        rich(net, ALICE)
         return await open_trade(net)
 
     try:

@@ -122,6 +122,28 @@ class Interface:
         names = (component["name"] for component in output["components"])
         return dict(zip(names, self.answer(function, data), strict=True))
 
+    def called(self, data: bytes) -> tuple[str, list[str]] | None:
+        """Read a call: the function's name and its arguments, for people.
+
+        Returns:
+            `None` if the contract has no such function, or the arguments are not its.
+        """
+        name = self._functions.get(data[:SELECTOR_BYTES])
+        if name is None:
+            return None
+        try:
+            values = _decode(
+                _types(self._entries["function", name]["inputs"]), data[SELECTOR_BYTES:]
+            )
+        except ValueError:
+            return None
+        return name, [_shown(value) for value in values]
+
+    @cached_property
+    def _functions(self) -> dict[bytes, str]:
+        names = [name for kind, name in self._entries if kind == "function"]
+        return {self._digest("function", name)[:SELECTOR_BYTES]: name for name in names}
+
     def result(self, function: str, data: bytes) -> Any:  # noqa: ANN401  # one type a function
         """Read what a function returned; structs and several values by their Python names.
 
@@ -229,5 +251,8 @@ def error_of(data: bytes) -> tuple[str, str]:
         values = _decode(types, data[SELECTOR_BYTES:])
     except ValueError:
         return name, name
-    shown = (f"0x{v.hex()}" if isinstance(v, bytes) else str(v) for v in values)
-    return name, f"{name}({', '.join(shown)})"
+    return name, f"{name}({', '.join(map(_shown, values))})"
+
+
+def _shown(value: object) -> str:
+    return f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
