@@ -10,8 +10,8 @@ import trio
 from stkrp2p.adapters.deploy import Deployed
 from stkrp2p.core.network import MarketAddresses
 from testnet import anvil
-from tests.adapters.chain_kit import Net, deploy_at, rpc
-from tests.adapters.market_kit import MarketNet, deploy_all
+from tests.adapters.chain_kit import ALICE, Net, deploy_at, rpc
+from tests.adapters.market_kit import Epoch0, MarketNet, deploy_all, open_trade, rich
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +55,25 @@ def market_net(
     yield net
     net.close()
     rpc(url, "evm_revert", snapshot)
+
+
+@pytest.fixture(scope="module")
+def opened_trade(market_deployed: tuple[str, Deployed, MarketAddresses]) -> Epoch0:
+    """Both providers are approved, staked and have a node; done once for a module's tests."""
+    url, contracts, market = market_deployed
+    net = MarketNet(url, contracts, market=market)
+
+    async def prepare() -> Epoch0:
+        rich(net, ALICE)
+        return await open_trade(net)
+
+    try:
+        return trio.run(prepare)
+    finally:
+        net.close()
+
+
+@pytest.fixture
+def trade_net(opened_trade: Epoch0, market_net: MarketNet) -> MarketNet:
+    """A network on which `opened_trade` has happened."""
+    return market_net

@@ -11,13 +11,14 @@ import msgspec
 from eth_account import Account
 
 from stkrp2p.adapters.chain.abi import error_of, interface
-from stkrp2p.adapters.chain.rule import RuleChain
+from stkrp2p.adapters.chain.rule import RuleChain, decisions
 from stkrp2p.adapters.chain.rule.policy import ProjectType
+from stkrp2p.adapters.chain.rule.prices import Asset
 from stkrp2p.adapters.chain.rule.proofs import ProvedMember, ProvedScore
 from stkrp2p.adapters.chain.rule.proposals import Choice, TimelockCall
-from stkrp2p.adapters.chain.rule.providers import Application
+from stkrp2p.adapters.chain.rule.providers import Application, Tier
 from stkrp2p.adapters.deploy import ANKR, Deployed
-from stkrp2p.adapters.deploy_market import Feed, MarketPlan, deploy_market
+from stkrp2p.adapters.deploy_market import FEED_DECIMALS, Feed, MarketPlan, deploy_market
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.beacon import round_message
@@ -173,8 +174,11 @@ NEED = Resources(cpu_milli=4_000, ram_mb=16_000, storage_gb=1_000, bandwidth_mbp
 CAPACITY = Resources(cpu_milli=8_000, ram_mb=32_000, storage_gb=2_000, bandwidth_mbps=200)
 CHALLENGE_S = 3_600
 LENGTH_S = 3_600
-KIND = 1
-"""The type of project of these tests."""
+KIND, CHOICE_KIND = 1, 2
+"""Types of projects of these tests: drawn at the lowest price, and chosen by the requester."""
+
+K_ETH = 16 * 10**18
+"""What an untrusted provider brings of the 32 ETH."""
 
 PROVIDERS = ((ERIN, "erin"), (FRANK, "frank"))
 
@@ -247,31 +251,50 @@ async def _apply(net: MarketNet, key: bytes, name: str) -> None:
     await party.send(await party.providers.apply(application(name)))
 
 
+PROJECT_TYPE = ProjectType(
+    is_open=True,
+    rule=Rule.FIRST_PRICE,
+    shortlist=1,
+    reliability_ppm_min=500_000,
+    uptime_ppm_min=500_000,
+    failures_max=0,
+    eth_stake_wei=32 * 10**18,
+    need=NEED,
+)
+CHOICE_TYPE = replace(PROJECT_TYPE, rule=Rule.REQUESTER_CHOICE, shortlist=2)
+
+
 async def _approve(net: MarketNet) -> None:
-    assert net.market is not None
-    providers, policy = Operator(net.market.providers), Operator(net.market.policy)
-    kind = ProjectType(
-        is_open=True,
-        rule=Rule.FIRST_PRICE,
-        shortlist=1,
-        reliability_ppm_min=500_000,
-        uptime_ppm_min=500_000,
-        failures_max=0,
-        eth_stake_wei=32 * 10**18,
-        need=NEED,
-    )
-    data = interface("Providers").call
+    market = net.market
+    assert market is not None
     calls = [
-        TimelockCall(target=providers, value=0, data=data("approve", address_of(key), name, 2, 0))
+        decisions.approve_provider(
+            market, address_of(key), name=name, tier=Tier.UNTRUSTED, k_eth_wei=K_ETH
+        )
         for key, name in PROVIDERS
     ]
-    data = interface("Policy").call("setProjectType", KIND, kind.fields())
-    proposal = await decide(net, *calls, TimelockCall(target=policy, value=0, data=data))
+    calls.append(decisions.set_project_type(market, KIND, PROJECT_TYPE))
+    calls.append(decisions.set_project_type(market, CHOICE_KIND, CHOICE_TYPE))
+    await enact(net, *calls)
+
+
+async def enact(net: MarketNet, *calls: TimelockCall) -> int:
+    """Let the council decide calls, and make them; return the proposal's number."""
+    proposal = await decide(net, *calls)
     net.wait(DELAY_S)
     party = net.party(ALICE)
     await party.send(await party.proposals.execute(proposal))
+    return proposal
 
 
 def round_signature(number: int) -> bytes:
     """Sign a round as the kit's beacon does."""
     return bls.sign(COUNCIL, round_message(Round(number)), bls.ROUND_DST)
+
+
+async def set_price(net: MarketNet, asset: Asset, usd: int) -> None:
+    """Let a test feed answer another price, in 10^-18 USD."""
+    feed = (await net.party().prices.source(asset)).feed
+    data = interface("TestFeed").call("set", usd * 10**FEED_DECIMALS // 10**18)
+    call = {"from": f"0x{address_of(ALICE).hex()}", "to": f"0x{feed.hex()}"}
+    rpc(net.url, "eth_sendTransaction", call | {"data": f"0x{data.hex()}"})

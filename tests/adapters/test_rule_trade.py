@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-import trio
 
 from stkrp2p.adapters.bids import BidStore, SealedBid
 from stkrp2p.adapters.chain import Rejected
-from stkrp2p.adapters.chain.rule import reason_of
+from stkrp2p.adapters.chain.rule import decisions, reason_of
 from stkrp2p.adapters.chain.rule.deals import State
-from stkrp2p.adapters.chain.rule.market import Request
+from stkrp2p.adapters.chain.rule.market import BidState, Request, Stage
+from stkrp2p.adapters.chain.rule.prices import Asset
 from stkrp2p.adapters.deploy import ANKR
 from stkrp2p.core.draw import Auction
 from stkrp2p.core.policy import Parameter
 from stkrp2p.core.types import Epoch, Operator, Round
 from tests.adapters.chain_kit import ALICE, rpc
 from tests.adapters.market_kit import (
+    ANKR_USD,
+    CHOICE_KIND,
     ERIN,
     FRANK,
+    K_ETH,
     KIND,
     LENGTH_S,
     NEED,
@@ -28,9 +31,9 @@ from tests.adapters.market_kit import (
     Epoch0,
     MarketNet,
     address_of,
-    open_trade,
-    rich,
+    enact,
     round_signature,
+    set_price,
 )
 
 pytestmark = pytest.mark.chain
@@ -40,31 +43,19 @@ REQUEST = Request(project_type=KIND, length_s=LENGTH_S, need=NEED, score_epoch=E
 PRICE = 2 * ANKR
 
 
-@pytest.fixture(scope="module")
-def opened(market_deployed) -> Epoch0:
-    """Both providers are approved, staked and have a node; done once for all tests here."""
-    url, contracts, market = market_deployed
-    net = MarketNet(url, contracts, market=market)
-
-    async def prepare() -> Epoch0:
-        rich(net, ALICE)
-        return await open_trade(net)
-
-    try:
-        return trio.run(prepare)
-    finally:
-        net.close()
+@pytest.fixture
+def net(trade_net: MarketNet) -> MarketNet:
+    return trade_net
 
 
 @pytest.fixture
-def net(opened: Epoch0, market_net: MarketNet) -> MarketNet:
-    return market_net
+def epoch(opened_trade: Epoch0) -> Epoch0:
+    return opened_trade
 
 
-async def open_auction(net: MarketNet) -> int:
+async def open_auction(net: MarketNet, request: Request = REQUEST) -> int:
     alice = net.party(ALICE)
-    quote = await alice.market.quote(project_type=KIND, need=NEED, length_s=LENGTH_S)
-    await alice.send(await alice.market.open(REQUEST, fp_wei_max=quote.fp_wei))
+    await alice.send(await alice.market.open(request, fp_wei_max=10**30))
     return await alice.market.latest()
 
 
@@ -116,13 +107,19 @@ async def draw(net: MarketNet, deal: int) -> None:
     await anybody.send(await anybody.market.draw(deal, signature))
 
 
-async def assigned(net: MarketNet, folder: Path, epoch: Epoch0) -> int:
-    """Return a deal that Erin has, as the lowest of two bids."""
-    deal = await open_auction(net)
+async def revealed(net: MarketNet, folder: Path, epoch: Epoch0, request: Request = REQUEST) -> int:
+    """Return an auction with two open bids, of which Erin's is the lower one."""
+    deal = await open_auction(net, request)
     await bid(net, folder, deal, LOW)
     await bid(net, folder, deal, HIGH)
     net.wait(VALUES[Parameter.COMMIT_S])
     await reveal(net, folder, epoch, deal)
+    return deal
+
+
+async def assigned(net: MarketNet, folder: Path, epoch: Epoch0) -> int:
+    """Return a deal that Erin has."""
+    deal = await revealed(net, folder, epoch)
     await draw(net, deal)
     return deal
 
@@ -136,17 +133,17 @@ async def running(net: MarketNet, folder: Path, epoch: Epoch0) -> int:
 
 
 async def test_a_deal_goes_from_the_quote_to_the_last_payment(
-    net: MarketNet, opened: Epoch0, tmp_path: Path
+    net: MarketNet, epoch: Epoch0, tmp_path: Path
 ) -> None:
     # R32, R43, R49-R51, R55: each step by its own party, money where the split says.
     alice, erin, frank = net.party(ALICE), net.party(ERIN), net.party(FRANK)
     quote = await alice.market.quote(project_type=KIND, need=NEED, length_s=LENGTH_S)
     had = {key: await alice.ankr(address_of(key)) for key in (ALICE, ERIN, FRANK)}
 
-    deal = await running(net, tmp_path, opened)
+    deal = await running(net, tmp_path, epoch)
     record = await alice.deals.deal(deal)
     assert (record.state, record.provider) == (State.RUNNING, address_of(ERIN))
-    assert record.requester_wei == 32 * 10**18
+    assert (record.requester_wei, record.k_eth_wei) == (16 * 10**18, K_ETH)
     assert (record.fp_wei, record.paid_wei) == (quote.fp_wei, PRICE)
     drawn = await alice.market.drawn(deal)
     assert drawn is not None
@@ -167,7 +164,7 @@ async def test_a_deal_goes_from_the_quote_to_the_last_payment(
 
 
 async def test_every_step_that_is_repeated_says_so_and_sends_nothing(
-    net: MarketNet, opened: Epoch0, tmp_path: Path
+    net: MarketNet, epoch: Epoch0, tmp_path: Path
 ) -> None:
     alice, erin = net.party(ALICE), net.party(ERIN)
     deal = await open_auction(net)
@@ -178,7 +175,7 @@ async def test_every_step_that_is_repeated_says_so_and_sends_nothing(
     kept = sealed(net, tmp_path, deal)
     assert (await erin.market.commit(kept)).done == "this bid is sealed"
     net.wait(VALUES[Parameter.COMMIT_S])
-    score = opened.score("erin")
+    score = epoch.score("erin")
     await erin.send(await erin.market.reveal(kept, score))
     assert (await erin.market.reveal(kept, score)).done == "the bid was opened"
 
@@ -233,3 +230,146 @@ async def test_what_the_second_transaction_would_be_refused_for_is_said_before_t
     assert refused.value.rule == "OutsideTime"
     assert reason_of(refused.value).startswith("it is not the time for this: stkrp2p request")
     assert rpc(net.url, "eth_blockNumber") == before
+
+
+async def test_the_requester_sees_both_bids_and_chooses_where_the_rule_lets_it(
+    net: MarketNet, epoch: Epoch0, tmp_path: Path
+) -> None:
+    # R48, Q2
+    deal = await revealed(net, tmp_path, epoch, replace(REQUEST, project_type=CHOICE_KIND))
+    alice = net.party(ALICE)
+    shortlist = await alice.market.shortlist(deal)
+    assert [(e.provider, e.price_wei, e.reliability_ppm) for e in shortlist.entries] == [
+        (address_of(ERIN), PRICE, 900_000),
+        (address_of(FRANK), PRICE + 1, 900_000),
+    ]
+    assert len(shortlist.weights) == 2
+    assert await alice.market.entries(deal) == shortlist.entries
+    net.wait(VALUES[Parameter.REVEAL_S])
+    await alice.send(await alice.market.choose(deal, address_of(FRANK)))
+    assert (await alice.deals.deal(deal)).provider == address_of(FRANK)
+    [ours] = await alice.deals.of_requester(address_of(ALICE))
+    assert (ours.deal, ours.provider) == (deal, address_of(FRANK))
+    assert await alice.deals.of_provider(address_of(ERIN)) == ()
+
+
+async def test_an_auction_without_bids_is_closed_and_paid_back(net: MarketNet) -> None:
+    alice = net.party(ALICE)
+    had = await alice.ankr(address_of(ALICE))
+    deal = await open_auction(net)
+    await alice.send(await alice.market.close(deal))
+    assert (await alice.market.auction(deal)).stage is Stage.CLOSED
+    assert (await alice.market.close(deal)).done == f"deal {deal} is closed"
+    await alice.send(await alice.market.collect())
+    assert (await alice.market.collect()).done == "the market owes the account nothing"
+    assert await alice.ankr(address_of(ALICE)) == had
+
+
+async def test_a_bid_that_is_never_opened_costs_its_bond(net: MarketNet, tmp_path: Path) -> None:
+    deal = await open_auction(net)
+    await bid(net, tmp_path, deal)
+    alice = net.party(ALICE)
+    net.wait(VALUES[Parameter.COMMIT_S] + VALUES[Parameter.REVEAL_S])
+    await alice.send(await alice.market.close(deal))
+    had = await alice.ankr(net.market.insurance)
+    await alice.send(await alice.market.flush(deal))
+    assert (await alice.market.flush(deal)).done == "the insurance has them"
+    assert await alice.ankr(net.market.insurance) - had == BOND
+    bid_of_erin = await alice.market.bid(deal, address_of(ERIN))
+    assert bid_of_erin.state is BidState.COMMITTED
+    with pytest.raises(Rejected) as refused:
+        await net.party(ERIN).market.reclaim(deal)
+    assert refused.value.rule == "NothingToReclaim"
+
+
+async def test_a_bid_that_was_recorded_before_a_crash_is_opened_after_it(
+    net: MarketNet, epoch: Epoch0, tmp_path: Path
+) -> None:
+    deal = await open_auction(net)
+    erin = net.party(ERIN)
+    await erin.send(await erin.market.commit(sealed(net, tmp_path, deal)))
+    # Another process: it has the disk and the chain, and nothing else.
+    known = await erin.market.bid(deal, address_of(ERIN))
+    kept = BidStore(tmp_path).find(auction_of(net, deal), known.commitment)
+    assert kept is not None
+    net.wait(VALUES[Parameter.COMMIT_S])
+    await erin.send(await erin.market.reveal(kept, epoch.score("erin")))
+    assert (await erin.market.bid(deal, address_of(ERIN))).state is BidState.REVEALED
+
+
+async def test_a_requester_that_pays_no_eth_loses_the_deal(
+    net: MarketNet, epoch: Epoch0, tmp_path: Path
+) -> None:
+    deal = await assigned(net, tmp_path, epoch)
+    frank = net.party(FRANK)
+    with pytest.raises(Rejected) as early:
+        await frank.deals.abandon(deal)
+    assert reason_of(early.value).startswith("it is too early for this")
+    net.wait(VALUES[Parameter.FUND_S] + 1)
+    await frank.send(await frank.deals.abandon(deal))
+    assert (await frank.deals.abandon(deal)).done == "the deal is abandoned"
+    await frank.send(await frank.deals.flush(net.market.rewards))
+    assert (await frank.deals.flush(net.market.rewards)).done == "the pot is owed nothing"
+
+
+async def test_a_dispute_is_ruled_by_vote_and_its_loss_is_paid(
+    net: MarketNet, epoch: Epoch0, tmp_path: Path
+) -> None:
+    # R62, Q12: what the provider's ETH does not cover its ANKR does, once there is a price.
+    deal = await running(net, tmp_path, epoch)
+    alice, erin = net.party(ALICE), net.party(ERIN)
+    await alice.send(await alice.deals.dispute(deal, "it never answered"))
+    assert (await alice.deals.dispute(deal, "again")).done == "the account has disputed it"
+
+    loss_wei = K_ETH + 10**15
+    call = decisions.rule_failed(net.market, deal, loss_wei=loss_wei)
+    assert decisions.told(net.market, call) == f"Deals.rule({deal}, (True, {loss_wei}))"
+    await set_price(net, Asset.ANKR, 0)
+    await enact(net, call)
+    record = await alice.deals.deal(deal)
+    assert (record.state, record.is_compensated) == (State.FAILED, False)
+    assert record.owed_wei > 10**15
+    assert (await alice.providers.provider(address_of(ERIN))).failures == 1
+    with pytest.raises(Rejected) as unpriced:
+        await erin.deals.compensate(deal)
+    assert reason_of(unpriced.value).startswith("the price feed answers nothing usable")
+
+    await set_price(net, Asset.ANKR, ANKR_USD)
+    await erin.send(await erin.deals.compensate(deal))
+    assert (await erin.deals.compensate(deal)).done == (
+        "the provider has nothing more to give for it"
+    )
+    assert (await erin.deals.insure(deal)).done == "nothing of a loss is open"
+    owed = await alice.deals.owed(address_of(ALICE))
+    assert owed.eth_wei == 16 * 10**18 + K_ETH
+    await alice.send(await alice.deals.collect())
+    assert (await alice.deals.collect()).done == "deals owe the account nothing"
+
+
+async def test_what_shows_no_failure_is_refused_with_the_reason(
+    net: MarketNet, epoch: Epoch0, tmp_path: Path
+) -> None:
+    deal = await running(net, tmp_path, epoch)
+    frank = net.party(FRANK)
+    with pytest.raises(Rejected) as outside:
+        await frank.deals.fail(deal, epoch.score("erin"))
+    assert outside.value.rule == "EpochOutsideRun"
+    with pytest.raises(Rejected) as silent:
+        await frank.deals.fail_silent(deal, 1)
+    assert silent.value.rule == "NotSilent"
+    with pytest.raises(Rejected) as running_on:
+        await frank.deals.complete(deal)
+    assert running_on.value.rule == "TooEarly"
+
+
+async def test_records_tell_who_did_what(net: MarketNet, epoch: Epoch0, tmp_path: Path) -> None:
+    # R31, R36
+    deal = await running(net, tmp_path, epoch)
+    anybody = net.party()
+    node = await anybody.deals.node(0)
+    assert (node.deal, node.is_serving, node.in_use) == (deal, True, NEED)
+    assert (node.provider_eth_wei, node.requester_eth_wei) == (K_ETH, 32 * 10**18 - K_ETH)
+    requester = await anybody.deals.requester(address_of(ALICE))
+    assert (requester.deals, requester.eth_wei) == (1, 16 * 10**18)
+    assert await anybody.deals.requesters(first=0, count=5) == (address_of(ALICE),)
+    assert await anybody.deals.requesters(first=1, count=5) == ()

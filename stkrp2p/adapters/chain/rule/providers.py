@@ -76,14 +76,6 @@ class ProviderRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """A provider in a list."""
-
-    account: Operator
-    provider: ProviderRecord
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Sidecar:
     """A sidecar and its blockchain node (R9, R31, R35)."""
 
@@ -154,12 +146,12 @@ class Providers:
         """Return how many providers are approved."""
         return await self._party.read(CONTRACT, "providerCount", shape=int)
 
-    async def eligible(self) -> tuple[Listing, ...]:
+    async def eligible(self) -> tuple[Operator, ...]:
         """Return the approved providers that may bid on some project now (R34, R45)."""
-        found: list[Listing] = []
+        found: list[Operator] = []
         for first in range(0, await self.count(), PAGE_MAX):
             page = (first, PAGE_MAX)
-            shape = tuple[Listing, ...]
+            shape = tuple[Operator, ...]
             found += await self._party.read(CONTRACT, "providersAt", *page, shape=shape)
         return tuple(found)
 
