@@ -1,0 +1,125 @@
+"""What a party sees through endpoints that know less than anvil, or limit what they answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stkrp2p.adapters.chain import Rejected
+from stkrp2p.adapters.chain.rule import RuleChain, decisions, reason_of
+from stkrp2p.adapters.chain.rule.party import Party
+from stkrp2p.adapters.deploy import ANKR
+from stkrp2p.core.policy import Parameter
+from stkrp2p.ports import ChainUnavailable
+from tests.adapters.chain_kit import Toxic, Toxin, rpc
+from tests.adapters.market_kit import CAROL, ERIN, MarketNet, address_of, rich, seat
+
+if TYPE_CHECKING:
+    import trio
+
+pytestmark = pytest.mark.chain
+
+BLOCKS_MAX = 4
+"""How many blocks of logs the narrow endpoint answers at once."""
+
+
+def refuses(code: int, message: str) -> bytes:
+    error = {"code": code, "message": message}
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "error": error}).encode()
+
+
+async def no_simulation(toxic: Toxic, stream: trio.SocketStream, body: bytes) -> None:
+    """An endpoint older than `eth_simulateV1`."""
+    if json.loads(body)["method"] == "eth_simulateV1":
+        await toxic.reply(stream, refuses(-32601, "the method does not exist"))
+    else:
+        await toxic.reply(stream, await toxic.forward(body))
+
+
+async def narrow(toxic: Toxic, stream: trio.SocketStream, body: bytes) -> None:
+    """An endpoint that answers logs of few blocks at a time."""
+    question = json.loads(body)
+    [wanted, *_] = question["params"] or [{}]
+    if question["method"] == "eth_getLogs":
+        blocks = int(wanted["toBlock"], 16) - int(wanted["fromBlock"], 16) + 1
+        if blocks > BLOCKS_MAX:
+            await toxic.reply(stream, refuses(-32005, "query returned too many results"))
+            return
+    await toxic.reply(stream, await toxic.forward(body))
+
+
+async def through(nursery: trio.Nursery, net: MarketNet, toxin: Toxin) -> Toxic:
+    toxic = Toxic(net.url, toxin=toxin)
+    await nursery.start(toxic.run)
+    return toxic
+
+
+async def test_without_simulation_the_second_steps_cost_is_unknown_and_it_works_all_the_same(
+    market_net: MarketNet, nursery: trio.Nursery
+) -> None:
+    rich(market_net, ERIN)
+    toxic = await through(nursery, market_net, no_simulation)
+    erin = RuleChain(market_net.genesis, market_net.market, [toxic.url], account_key=ERIN)
+    try:
+        action = await erin.council.stake_to(ANKR)
+        assert [step.what for step in action.steps] == ["TestAnkr.approve", "Council.stake"]
+        assert action.steps[0].gas_max is not None
+        assert action.steps[1].gas_max is None
+        assert (action.gas_max, action.cost_wei_max) == (None, None)
+        await erin.send(action)
+        assert await erin.council.stake(address_of(ERIN)) == ANKR
+    finally:
+        erin.close()
+
+
+async def test_events_are_found_however_few_blocks_an_endpoint_answers_at_once(
+    market_net: MarketNet, nursery: trio.Nursery
+) -> None:
+    await seat(market_net)
+    carol = market_net.party(CAROL)
+    call = decisions.set_parameter(market_net.market, Parameter.BID_BOND, ANKR)
+    await carol.send(await carol.proposals.propose([call], summary="a lower bond"))
+    assert int(rpc(market_net.url, "eth_blockNumber"), 16) > 3 * BLOCKS_MAX
+
+    toxic = await through(nursery, market_net, narrow)
+    reader = RuleChain(market_net.genesis, market_net.market, [toxic.url])
+    try:
+        said = await reader.proposals.proposed(1)
+        assert (said.calls, said.summary) == ((call,), "a lower bond")
+        assert toxic.asked.count("eth_getLogs") > 3
+    finally:
+        reader.close()
+
+
+async def test_too_little_ankr_is_said_before_anything_is_sent(market_net: MarketNet) -> None:
+    erin = market_net.party(ERIN)
+    before = rpc(market_net.url, "eth_blockNumber")
+    with pytest.raises(Rejected) as poor:
+        await erin.council.stake_to(ANKR)
+    assert reason_of(poor.value).startswith("the account has too little ANKR: send some to it")
+    assert rpc(market_net.url, "eth_blockNumber") == before
+
+
+async def test_an_allowance_that_is_there_is_not_given_again(market_net: MarketNet) -> None:
+    rich(market_net, ERIN)
+    erin = market_net.party(ERIN)
+    first = await erin.council.stake_to(ANKR)
+    # Killed between the two: only the allowance was sent.
+    await erin.send(type(first)(does=first.does, steps=first.steps[:1]))
+    again = await erin.council.stake_to(ANKR)
+    assert [step.what for step in again.steps] == ["Council.stake"]
+    await erin.send(again)
+    assert await erin.council.stake(address_of(ERIN)) == ANKR
+
+
+async def test_another_chain_is_told_as_such(market_net: MarketNet) -> None:
+    elsewhere = replace(market_net.genesis, chain_id=1)
+    party = Party(elsewhere, market_net.market, [market_net.url])
+    try:
+        with pytest.raises(ChainUnavailable, match="chain 31337, we are on 1"):
+            await party.now_s()
+    finally:
+        party.close()
