@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 import trio
 
+from stkrp2p.adapters.chain.rule import decisions
 from stkrp2p.cli.policy import amount, span
-from stkrp2p.config import dump_config, dump_network
+from stkrp2p.config import dump_config, dump_network, read_network
 from stkrp2p.core.network import Genesis, MarketAddresses
 from stkrp2p.core.policy import Unit
 from testnet import anvil
-from tests.adapters.market_kit import VALUES, deploy_all
+from tests.adapters.chain_kit import rpc
+from tests.adapters.market_kit import PROJECT_TYPE, VALUES, deploy_all
 
 pytestmark = pytest.mark.chain
 
@@ -32,6 +35,46 @@ def config(tmp_path_factory):
     with anvil.running(anvil.Options(), log_path=folder / "anvil.log") as running:
         deployed, market = trio.run(deploy_all, running.url)
         yield write_config(folder, running.url, deployed.genesis, market)
+
+
+@pytest.fixture
+def typed(config):
+    """The same chain, with a type of project: set by the timelock, as if a vote had passed."""
+    network = read_network(str(config.parent / "network.toml"))
+    url = tomllib.loads(config.read_text())["rpc"][0]
+    snapshot = rpc(url, "evm_snapshot")
+    timelock = f"0x{network.market.timelock.hex()}"
+    rpc(url, "anvil_impersonateAccount", timelock)
+    rpc(url, "anvil_setBalance", timelock, hex(10**18))
+    call = decisions.set_project_type(network.market, 7, PROJECT_TYPE)
+    sent = {"from": timelock, "to": f"0x{call.target.hex()}", "data": f"0x{call.data.hex()}"}
+    rpc(url, "eth_sendTransaction", sent)
+    yield config
+    rpc(url, "evm_revert", snapshot)
+
+
+def test_a_type_of_project_is_shown_with_what_it_asks_of_providers(typed, run):
+    # R42
+    ran = run("policy", "--config", typed)
+    assert ran.code == 0
+    [row] = [line for line in ran.out.splitlines() if line.startswith("7 ")]
+    assert " ".join(row.split()) == "7 yes first_price 1 50.00 % 50.00 % 0 32 ETH"
+    said = run("policy", "--json", "--config", typed).json()
+    assert said["project_types"]["7"] == {
+        "is_open": True,
+        "rule": "first_price",
+        "shortlist": 1,
+        "reliability_ppm_min": 500_000,
+        "uptime_ppm_min": 500_000,
+        "failures_max": 0,
+        "eth_stake_wei": str(32 * 10**18),
+        "need": {
+            "cpu_milli": 4_000,
+            "ram_mb": 16_000,
+            "storage_gb": 1_000,
+            "bandwidth_mbps": 100,
+        },
+    }
 
 
 def test_each_parameter_is_shown_in_peoples_units_with_its_bounds(config, run):

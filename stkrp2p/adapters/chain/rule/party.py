@@ -116,10 +116,6 @@ class Party:
         block = await self._endpoints.use(latest_block)
         return int(block.timestamp, 16)
 
-    async def place_of(self, contract: str) -> bytes:
-        """Return a contract's address; raises `ChainUnavailable`."""
-        return await self._endpoints.use(lambda e: self._place_of(e, contract))
-
     async def read(
         self, contract: str, function: str, *arguments: object, shape: type[T], at: bytes = b""
     ) -> T:
