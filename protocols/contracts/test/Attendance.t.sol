@@ -9,8 +9,6 @@ import {CouncilKit} from "./lib/CouncilKit.sol";
 
 /// @dev R20, Q8: absence.
 contract AttendanceTest is CouncilKit {
-    uint256 private constant SLASH_BPS = 1_000;
-
     function setUp() public {
         _deploy(_testAnkr());
         _acceptAll();
@@ -115,6 +113,19 @@ contract AttendanceTest is CouncilKit {
         vm.assertEq(council.proposalAt(proposal).yes, 1);
     }
 
+    /// @dev What it costs to miss a vote is known when it opens.
+    function test_noChangeOfThePolicyIsRetroactive() public {
+        uint64 proposal = _propose(1, _noCalls());
+        _set(Parameter.MissedVotesMax, 1);
+        _set(Parameter.AbsenceSlashBps, 5_000);
+        _set(Parameter.QuorumBps, 8_000);
+        vm.assertEq(council.proposalAt(proposal).votesMin, 2);
+        _closeProposal(proposal, _noCalls());
+        vm.assertEq(council.stakeOf(_person(0)), STAKE);
+        _closeProposal(_propose(1, _noCalls()), _noCalls());
+        vm.assertEq(council.stakeOf(_person(0)), STAKE / 2);
+    }
+
     /// @dev A majority cannot take the vote of others by asking for more stake than they came with.
     function test_aRaisedStakeTakesNobodysVote() public {
         _set(Parameter.GovernorStakeMin, 100 * STAKE);
@@ -147,7 +158,6 @@ contract AttendanceTest is CouncilKit {
         }
         vm.assertEq(council.stakeOf(_person(0)), 10 * STAKE - STAKE);
         vm.assertEq(council.slashed(), STAKE + 2 * STAKE / 10);
-        vm.assertEq(SLASH_BPS, policy.get(Parameter.AbsenceSlashBps));
     }
 
     /// @dev Only this governor votes; 7 is nobody.

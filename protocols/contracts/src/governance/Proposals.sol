@@ -11,6 +11,13 @@ import {Seats} from "./Seats.sol";
 
 /// @title How governors decide
 abstract contract Proposals is Seats, IProposals {
+    /// @dev What the policy said when a proposal was opened: no change of it is retroactive.
+    struct Rules {
+        uint16 stakersQuorumBps;
+        uint16 slashBps;
+        uint8 missedMax;
+    }
+
     /// @inheritdoc IProposals
     uint256 public constant CALLS_MAX = 16;
 
@@ -33,6 +40,8 @@ abstract contract Proposals is Seats, IProposals {
     mapping(address account => uint256) public missedOf;
 
     mapping(uint64 proposal => Proposal) private _proposals;
+
+    mapping(uint64 proposal => Rules) private _rules;
 
     mapping(uint64 proposal => Tally) private _tallies;
 
@@ -58,6 +67,7 @@ abstract contract Proposals is Seats, IProposals {
         _proposed[msg.sender] = proposal;
         Proposal storage opened = _proposals[proposal];
         _open(opened, _proposals[proposal - 1].closesAt);
+        _rules[proposal] = _currentRules();
         opened.operation = _operation(proposal, calls);
         if (isReferendum) opened.ballot = _openBallot();
         emit Proposed(proposal, opened, calls, summary);
@@ -129,18 +139,17 @@ abstract contract Proposals is Seats, IProposals {
 
     /// @dev Slashes whoever missed its last chance. What was missed before a slash is paid for.
     function _countAttendance(uint64 proposal, Proposal storage over) private {
-        uint256 missedMax = POLICY.get(Parameter.MissedVotesMax);
-        uint256 shareBps = POLICY.get(Parameter.AbsenceSlashBps);
+        Rules memory rules = _rules[proposal];
         uint64 voted = over.voted;
         for (uint256 place = 0; place < over.seatCount; ++place) {
             address account = _accountAt(place);
             uint256 missed = _hasVoted(voted, place) ? 0 : missedOf[account] + 1;
             if (missed != 0) emit VoteMissed(proposal, account, missed);
-            if (missed < missedMax) {
+            if (missed < rules.missedMax) {
                 missedOf[account] = missed;
             } else {
                 missedOf[account] = 0;
-                _slash(account, shareBps);
+                _slash(account, rules.slashBps);
             }
         }
     }
@@ -168,10 +177,18 @@ abstract contract Proposals is Seats, IProposals {
         bool isPassed = _voters(over) >= over.votesMin && over.yes > over.no;
         if (isPassed && over.ballot != 0) {
             Tally storage tally = _tallies[proposal];
-            isPassed = tally.yes > tally.no
-                && _isQuorate(over.ballot, POLICY.get(Parameter.ReferendumQuorumBps));
+            isPassed =
+                tally.yes > tally.no && _isQuorate(over.ballot, _rules[proposal].stakersQuorumBps);
         }
         return isPassed ? Outcome.Passed : Outcome.Rejected;
+    }
+
+    function _currentRules() private view returns (Rules memory) {
+        return Rules({
+            stakersQuorumBps: SafeCast.toUint16(POLICY.get(Parameter.ReferendumQuorumBps)),
+            slashBps: SafeCast.toUint16(POLICY.get(Parameter.AbsenceSlashBps)),
+            missedMax: SafeCast.toUint8(POLICY.get(Parameter.MissedVotesMax))
+        });
     }
 
     function _runningProposal(uint64 proposal) private view returns (Proposal storage running) {

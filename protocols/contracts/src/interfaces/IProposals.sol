@@ -20,6 +20,9 @@ struct Call {
 ///         term it was opened in: the next council is bound by no vote of the one before that is
 ///         still open.
 ///
+///         A proposal goes by the policy that stood when it was opened, in its quorums and in what it
+///         costs to miss it.
+///
 ///         Proposals are closed in the order of their numbers, so all agree on which votes somebody
 ///         missed one after the other. Deadlines never decrease with the number: none waits for an
 ///         earlier one once its own time is over.
