@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {ScoreMath} from "../src/ScoreMath.sol";
 import {IMarket} from "../src/interfaces/IMarket.sol";
 import {Parameter, ProjectType, Resources, Rule} from "../src/interfaces/IPolicy.sol";
-import {ScoreProof} from "../src/interfaces/IProviders.sol";
+import {IScores, ScoreProof} from "../src/interfaces/IScores.sol";
 import {Market} from "../src/market/Market.sol";
 import {MarketKit} from "./lib/MarketKit.sol";
-import {SomePrices, SomeProviders} from "./lib/MarketStandIns.sol";
+import {SomePrices} from "./lib/MarketStandIns.sol";
 
 /// @dev R32, R40, R42, R43, R47-R50: the quote, and an auction up to its last opened bid.
 contract MarketTest is MarketKit {
-    uint256 private constant FP = 100 ether;
-
     function setUp() public {
-        _anchorScores();
+        _begin(5);
     }
 
     // Quote: R47.
@@ -32,14 +31,13 @@ contract MarketTest is MarketKit {
         uint64 profitBps
     ) public {
         vm.assume(lengthS != 0 && need.cpuMilli != 0);
-        ProjectType memory kind = _typeOf(Rule.FirstPrice, 1);
-        delete kind.need;
-        policy.setProjectType(TYPE, kind);
-        policy.set(Parameter.ProfitBpsPerYear, profitBps);
+        profitBps = uint64(bound(profitBps, 0, 10_000));
+        _setType(_least());
+        _set(Parameter.ProfitBpsPerYear, profitBps);
         prices.set(1 ether);
         (uint256 fpWei,, uint256 profitWei) = market.quote(TYPE, need, lengthS);
-        uint256 perHour = need.cpuMilli * uint256(0.5 ether) + need.ramMb * uint256(0.05 ether)
-            + need.storageGb * uint256(4 ether) + need.bandwidthMbps * uint256(2 ether);
+        uint256 perHour = need.cpuMilli * uint256(0.25 ether) + need.ramMb * uint256(0.025 ether)
+            + need.storageGb * uint256(0.4 ether) + need.bandwidthMbps * uint256(2 ether);
         uint256 usd = perHour * lengthS;
         vm.assertTrue(fpWei * 3_600_000 >= usd && (fpWei - 1) * 3_600_000 < usd);
         uint256 profit = uint256(32 ether) * profitBps * lengthS;
@@ -65,12 +63,10 @@ contract MarketTest is MarketKit {
         }
     }
 
-    function test_quote_RevertWhen_NothingIsNeeded() public {
-        ProjectType memory kind = _typeOf(Rule.FirstPrice, 1);
-        delete kind.need;
-        policy.setProjectType(TYPE, kind);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.NeedTooSmall.selector, TYPE));
-        market.quote(TYPE, Resources(0, 0, 0, 0), HOUR_S);
+    /// @dev A type that needs next to nothing.
+    function _least() private pure returns (ProjectType memory kind) {
+        kind = _typeOf(Rule.FirstPrice, 1);
+        kind.need = Resources({cpuMilli: 1, ramMb: 0, storageGb: 0, bandwidthMbps: 0});
     }
 
     function test_quote_RevertWhen_ItTakesNoTime() public {
@@ -91,7 +87,7 @@ contract MarketTest is MarketKit {
         uint256 before = ankr.balanceOf(RITA);
         uint64 round = _drawRoundFrom(block.timestamp + COMMIT_S + REVEAL_S);
         vm.expectEmit(address(market));
-        emit IMarket.Opened(1, RITA, TYPE, FP, round, 0);
+        emit IMarket.Opened(1, RITA, TYPE, FP, round, scoreEpoch);
         uint256 deal = _open();
         vm.assertEq(deal, 1);
         vm.assertEq(market.deals(), 1);
@@ -118,10 +114,10 @@ contract MarketTest is MarketKit {
     /// @dev What governors do after the opening meets the next auction, not this one.
     function _changeThePolicy() private {
         _setType(Rule.Vickrey, 1);
-        policy.set(Parameter.BidBond, 1);
-        policy.set(Parameter.StakeMax, 1);
-        policy.set(Parameter.CommitS, 1);
-        policy.set(Parameter.DrawS, 1);
+        _set(Parameter.BidBond, 2 * BOND);
+        _set(Parameter.StakeMax, 2 * STAKE_MAX);
+        _set(Parameter.CommitS, 1);
+        _set(Parameter.DrawS, 1);
     }
 
     function testFuzz_open_TakesTheFirstRoundDueAPeriodAfterTheLastBid(uint32 waitS) public {
@@ -135,8 +131,7 @@ contract MarketTest is MarketKit {
     function test_open_TakesRoundOneOfABeaconThatStartsLater() public {
         IMarket.Setup memory setup = _setupOf(BEACON_PERIOD_MS);
         setup.beaconGenesisMs = uint64(block.timestamp * 1000 + 10 ** 9);
-        market = new Market(setup);
-        _fund(RITA, FP);
+        _use(new Market(setup), 0);
         IMarket.Auction memory auction = market.auctionOf(_open());
         vm.assertEq(auction.drawRound, 1);
         vm.assertEq(auction.drawUntilS, (setup.beaconGenesisMs + 999) / 1000 + DRAW_S);
@@ -144,29 +139,28 @@ contract MarketTest is MarketKit {
 
     function test_open_RevertWhen_TheEpochIsNotTheLatestFinalOne() public {
         IMarket.Request memory request = _request();
-        request.scoreEpoch = 1;
-        _opens(request, abi.encodeWithSelector(IMarket.NotLatestEpoch.selector, 1));
-        _warpToSettled(1);
-        _anchor(_header(1));
-        _opens(request, abi.encodeWithSelector(IMarket.NotLatestEpoch.selector, 1));
-        vm.warp(block.timestamp + CHALLENGE_S);
-        request.scoreEpoch = 0;
-        _opens(request, abi.encodeWithSelector(IMarket.NotLatestEpoch.selector, 0));
-        request.scoreEpoch = 1;
+        _opens(request, scoreEpoch + 1);
+        uint64 next = _anchorNext(false);
+        _opens(request, next);
+        vm.warp(anchors.finalAt(next));
+        _opens(request, scoreEpoch);
+        request.scoreEpoch = next;
         vm.prank(RITA);
         vm.assertEq(market.open(request, FP), 1);
     }
 
-    function _opens(IMarket.Request memory request, bytes memory refusal) private {
-        vm.expectRevert(refusal);
+    function _opens(IMarket.Request memory request, uint64 epoch) private {
+        request.scoreEpoch = epoch;
+        vm.expectRevert(abi.encodeWithSelector(IMarket.NotLatestEpoch.selector, epoch));
         vm.prank(RITA);
         market.open(request, FP);
     }
 
     function test_open_RevertWhen_ThePriceRoseAboveWhatTheRequesterWillPay() public {
+        IMarket.Request memory request = _request();
         vm.expectRevert(abi.encodeWithSelector(IMarket.FixedPriceAbove.selector, FP, FP - 1));
         vm.prank(RITA);
-        market.open(_request(), FP - 1);
+        market.open(request, FP - 1);
     }
 
     function test_open_RevertWhen_TheFixedPriceIsNotPaid() public {
@@ -291,7 +285,7 @@ contract MarketTest is MarketKit {
         uint256 deal = _open();
         _commit(deal, 0, 60 ether);
         _toReveal(deal);
-        providers.ban(_who(0));
+        _ban(0);
         bytes4 selector = IMarket.NotEligible.selector;
         _refuses(deal, 0, 60 ether, abi.encodeWithSelector(selector, deal, _who(0)));
     }
@@ -300,7 +294,7 @@ contract MarketTest is MarketKit {
         uint256 deal = _open();
         _commit(deal, 0, 60 ether);
         _toReveal(deal);
-        providers.occupy(0);
+        _occupy(0);
         bytes4 selector = IMarket.NodeNotFree.selector;
         _refuses(deal, 0, 60 ether, abi.encodeWithSelector(selector, _who(0), 0));
     }
@@ -322,8 +316,9 @@ contract MarketTest is MarketKit {
         _commit(deal, 0, 60 ether);
         _toReveal(deal);
         ScoreProof memory proof = _proofOf(0);
-        proof.header.epoch = 1;
-        vm.expectRevert(abi.encodeWithSelector(IMarket.OtherEpoch.selector, 1, 0));
+        uint64 other = scoreEpoch - 1;
+        proof.header.epoch = other;
+        vm.expectRevert(abi.encodeWithSelector(IMarket.OtherEpoch.selector, other, scoreEpoch));
         vm.prank(_who(0));
         market.reveal(deal, 0, 60 ether, _salt(0), proof);
     }
@@ -334,7 +329,7 @@ contract MarketTest is MarketKit {
         _toReveal(deal);
         ScoreProof memory proof = _proofOf(0);
         proof.words[14] = bytes32(uint256(1_000_000));
-        vm.expectRevert(SomeProviders.NotProved.selector);
+        vm.expectRevert(abi.encodeWithSelector(IScores.NotProved.selector, scoreEpoch));
         vm.prank(_who(0));
         market.reveal(deal, 0, 60 ether, _salt(0), proof);
     }
@@ -371,12 +366,16 @@ contract MarketTest is MarketKit {
 
 /// @dev R50: providers whose anchored score is below the type's minimum do not get into the draw.
 contract MarketFilterTest is MarketKit {
+    uint32[4] private reliabilities = [uint32(499_999), 900_000, 900_000, 500_000];
+    uint32[4] private uptimes = [uint32(950_000), 599_999, 950_000, 600_000];
+    uint8[4] private states = [uint8(1), 1, 3, 2];
+
     function setUp() public {
-        scores[0] = Score(499_999, 950_000, 1);
-        scores[1] = Score(900_000, 599_999, 1);
-        scores[2] = Score(900_000, 950_000, 3);
-        scores[3] = Score(500_000, 600_000, 2);
-        _anchorScores();
+        _begin(4);
+        for (uint256 i = 0; i < 4; ++i) {
+            _score(i, reliabilities[i], uptimes[i], states[i], ScoreMath.UP);
+        }
+        scoreEpoch = _finalEpoch();
     }
 
     function test_reveal_RevertWhen_TheAnchoredScoreIsTooLow() public {
@@ -387,10 +386,9 @@ contract MarketFilterTest is MarketKit {
         _toReveal(deal);
         for (uint256 i = 0; i < 3; ++i) {
             ScoreProof memory proof = _proofOf(i);
-            Score memory score = scores[i];
             vm.expectRevert(
                 abi.encodeWithSelector(
-                    IMarket.ScoreTooLow.selector, score.reliabilityPpm, score.uptimePpm, score.state
+                    IMarket.ScoreTooLow.selector, reliabilities[i], uptimes[i], states[i]
                 )
             );
             vm.prank(_who(i));

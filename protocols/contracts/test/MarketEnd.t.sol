@@ -11,13 +11,11 @@ import {Signer} from "./lib/Signer.sol";
 
 /// @dev R32, R43, R50, R51, R60; Q1, Q2: how an auction ends, and where everybody's money is then.
 contract MarketEndTest is MarketKit {
-    uint256 private constant FP = 100 ether;
-
     DrawHarness private harness;
     BeaconVerifier private verifier;
 
     function setUp() public {
-        _anchorScores();
+        _begin(6);
         harness = new DrawHarness();
         verifier = new BeaconVerifier(Signer.publicKey(BEACON_SECRET));
     }
@@ -57,7 +55,7 @@ contract MarketEndTest is MarketKit {
     /// @dev R50: anyone can draw again from what is public, and comes to the same.
     function testFuzz_draw_FollowsFromTheShortlistAndTheRound(uint32 waitS) public {
         vm.warp(block.timestamp + waitS);
-        providers.add(_who(1), 1, 4 * STAKE);
+        _stakeMore(1, 3 * STAKE);
         uint256 deal = _drawn(_list(60, 70, 75));
         (IMarket.Entry[] memory entries, uint256[] memory weights) = market.shortlistOf(deal);
         uint256 index = harness.pick(weights, _seedOf(deal));
@@ -145,7 +143,7 @@ contract MarketEndTest is MarketKit {
     function test_draw_GoesOnWithoutAWinnerWhoseNodeServesAnother() public {
         _setType(Rule.Vickrey, 1);
         uint256 deal = _opened(_list(60, 70, 75));
-        providers.occupy(0);
+        _occupy(0);
         _toDraw(deal);
         vm.expectEmit(address(market));
         emit IMarket.Unavailable(deal, _who(0));
@@ -166,7 +164,7 @@ contract MarketEndTest is MarketKit {
         bytes32 seed = _seedOf(deal);
         (, uint256[] memory weights) = market.shortlistOf(deal);
         uint256 first = uint256(seed) % (3 * weights[0]) / weights[0];
-        providers.ban(_who(first));
+        _ban(first);
         _toDraw(deal);
         _draw(deal);
         uint256 second = uint256(keccak256(abi.encode(seed))) % (2 * weights[0]) / weights[0];
@@ -177,7 +175,7 @@ contract MarketEndTest is MarketKit {
     function test_draw_RefundsIfNobodyDrawnCanServe() public {
         uint256 deal = _opened(_list(60, 70, 75));
         for (uint256 i = 0; i < 3; ++i) {
-            providers.ban(_who(i));
+            _ban(i);
         }
         _toDraw(deal);
         _draw(deal);
@@ -240,7 +238,7 @@ contract MarketEndTest is MarketKit {
         _toChoice(deal);
         bytes4 selector = IMarket.NotShortlisted.selector;
         _choiceRefused(deal, RITA, 2, abi.encodeWithSelector(selector, deal, _who(2)));
-        providers.occupy(0);
+        _occupy(0);
         selector = IMarket.NotEligible.selector;
         _choiceRefused(deal, RITA, 0, abi.encodeWithSelector(selector, deal, _who(0)));
         vm.prank(RITA);

@@ -4,20 +4,21 @@ pragma solidity 0.8.37;
 import {BeaconVerifier} from "../../src/BeaconVerifier.sol";
 import {IDeals} from "../../src/interfaces/IDeals.sol";
 import {IMarket} from "../../src/interfaces/IMarket.sol";
-import {IPolicy, Parameter, ProjectType, Resources, Rule} from "../../src/interfaces/IPolicy.sol";
+import {Parameter, ProjectType, Rule} from "../../src/interfaces/IPolicy.sol";
 import {IPrices} from "../../src/interfaces/IPrices.sol";
-import {IProviders, ScoreProof} from "../../src/interfaces/IProviders.sol";
-import {IReputationAnchor} from "../../src/interfaces/IReputationAnchor.sol";
+import {IRegistry} from "../../src/interfaces/IRegistry.sol";
+import {MemberProof, ScoreProof} from "../../src/interfaces/IScores.sol";
 import {Market} from "../../src/market/Market.sol";
-import {AnchorKit} from "./AnchorKit.sol";
-import {SomeDeals, SomePolicy, SomePot, SomePrices, SomeProviders} from "./MarketStandIns.sol";
+import {SomeDeals, SomePot, SomePrices} from "./MarketStandIns.sol";
+import {ProviderKit} from "./ProviderKit.sol";
 import {Signer} from "./Signer.sol";
 
-/// @dev A market with providers whose scores are anchored and final, and a beacon of one key.
-abstract contract MarketKit is AnchorKit {
+/// @dev A market whose providers have registered nodes, and scores that are anchored and final. The
+///      beacon has one key. Nodes are registered in their providers' order, so both have one number.
+abstract contract MarketKit is ProviderKit {
     address internal constant RITA = address(0x417a);
-    uint256 internal constant PROVIDERS = 40;
     uint16 internal constant TYPE = 1;
+    uint256 internal constant FP = 100 ether;
     uint256 internal constant BOND = 10 ether;
     uint128 internal constant STAKE = 1_000 ether;
     uint128 internal constant STAKE_MAX = 5_000 ether;
@@ -33,49 +34,60 @@ abstract contract MarketKit is AnchorKit {
     uint64 internal constant BEACON_PERIOD_MS = 3_000;
     bytes private constant BEACON_DOMAIN = "BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_";
 
-    /// @dev What a node's score comes to.
-    struct Score {
-        uint32 reliabilityPpm;
-        uint32 uptimePpm;
-        uint8 state;
-    }
-
-    SomePolicy internal policy;
     SomePrices internal prices;
-    SomeProviders internal providers;
     SomeDeals internal deals;
     SomePot internal insurance;
     Market internal market;
 
-    Score[PROVIDERS] internal scores;
+    /// @dev The latest final epoch: its scores count.
+    uint64 internal scoreEpoch;
 
-    bytes32[] private _leaves;
-    bytes32 private _scoreRoot;
-
-    constructor() {
-        policy = new SomePolicy();
-        prices = new SomePrices();
-        providers = new SomeProviders(anchors);
+    /// @dev Deploys a market with `count` providers, each with a node and the least stake.
+    function _begin(uint256 count) internal {
         deals = new SomeDeals(ankr);
+        _deploy(address(deals));
+        deals.serve(providers);
+        prices = new SomePrices();
+        prices.set(0.02 ether);
         insurance = new SomePot(ankr);
-        market = new Market(_setupOf(BEACON_PERIOD_MS));
         _setNumbers();
         _setType(Rule.FirstPrice, 3);
-        prices.set(0.02 ether);
-        for (uint256 i = 0; i < PROVIDERS; ++i) {
-            providers.add(_who(i), i, STAKE);
-            scores[i] = Score(900_000, 950_000, 1);
-            _fund(_who(i), 10 ** 6 * BOND);
+        market = new Market(_setupOf(BEACON_PERIOD_MS));
+        _give(RITA, WEALTH);
+        _allow(RITA);
+        _enrol(count);
+    }
+
+    /// @dev Lets a market of a test's own take what RITA and the first `count` providers have.
+    function _use(Market another, uint256 count) internal {
+        market = another;
+        _allow(RITA);
+        for (uint256 i = 0; i < count; ++i) {
+            _allow(_who(i));
         }
-        _fund(RITA, 10 ** 24);
+    }
+
+    function _enrol(uint256 count) private {
+        for (uint256 i = 0; i < count; ++i) {
+            // forge-lint: disable-next-line(unsafe-typecast) -- there are fewer letters than that
+            _provider(_who(i), string(abi.encodePacked("Provider ", bytes1(uint8(65 + i)))), 0);
+            _register(_who(i), bytes32(i + 1), IRegistry.Kind.Full);
+            _allow(_who(i));
+        }
+        scoreEpoch = _finalEpoch();
+        for (uint256 i = 0; i < count; ++i) {
+            MemberProof memory member = _member(scoreEpoch, i);
+            vm.prank(_who(i));
+            providers.addNode(i, bytes32(1000 + i), member);
+        }
     }
 
     function _setupOf(uint64 periodMs) internal returns (IMarket.Setup memory) {
         return IMarket.Setup({
             token: ankr,
-            policy: IPolicy(address(policy)),
+            policy: policy,
             prices: IPrices(address(prices)),
-            providers: IProviders(address(providers)),
+            providers: providers,
             deals: IDeals(address(deals)),
             beacon: new BeaconVerifier(Signer.publicKey(BEACON_SECRET)),
             beaconGenesisMs: BEACON_GENESIS_MS,
@@ -86,21 +98,33 @@ abstract contract MarketKit is AnchorKit {
     }
 
     function _setNumbers() private {
-        policy.set(Parameter.BidBond, BOND);
-        policy.set(Parameter.StakeMax, STAKE_MAX);
-        policy.set(Parameter.UsdPerCoreHour, 0.5 ether);
-        policy.set(Parameter.UsdPerRamGbHour, 0.05 ether);
-        policy.set(Parameter.UsdPerStorageGbHour, 0.004 ether);
-        policy.set(Parameter.UsdPerMbpsHour, 0.002 ether);
-        policy.set(Parameter.ProfitBpsPerYear, 400);
-        policy.set(Parameter.CommitS, COMMIT_S);
-        policy.set(Parameter.RevealS, REVEAL_S);
-        policy.set(Parameter.ChoiceS, CHOICE_S);
-        policy.set(Parameter.DrawS, DRAW_S);
+        _set(Parameter.BidBond, BOND);
+        _set(Parameter.StakeMin, STAKE);
+        _set(Parameter.StakeMax, STAKE_MAX);
+        _set(Parameter.UsdPerCoreHour, 0.25 ether);
+        _set(Parameter.UsdPerRamGbHour, 0.025 ether);
+        _set(Parameter.UsdPerStorageGbHour, 0.0004 ether);
+        _set(Parameter.UsdPerMbpsHour, 0.002 ether);
+        _set(Parameter.ProfitBpsPerYear, 400);
+        _set(Parameter.CommitS, COMMIT_S);
+        _set(Parameter.RevealS, REVEAL_S);
+        _set(Parameter.ChoiceS, CHOICE_S);
+        _set(Parameter.DrawS, DRAW_S);
+        _set(Parameter.DisqualifyS, 30 days);
+    }
+
+    function _set(Parameter parameter, uint256 value) internal {
+        vm.prank(TIMELOCK);
+        policy.set(parameter, value);
     }
 
     function _setType(Rule rule, uint8 shortlist) internal {
-        policy.setProjectType(TYPE, _typeOf(rule, shortlist));
+        _setType(_typeOf(rule, shortlist));
+    }
+
+    function _setType(ProjectType memory kind) internal {
+        vm.prank(TIMELOCK);
+        policy.setProjectType(TYPE, kind);
     }
 
     function _typeOf(Rule rule, uint8 shortlist) internal pure returns (ProjectType memory) {
@@ -117,52 +141,39 @@ abstract contract MarketKit is AnchorKit {
     }
 
     /// @dev An hour of it costs 2 USD: 100 ANKR.
-    function _need() internal pure returns (Resources memory) {
-        return Resources({cpuMilli: 2_000, ramMb: 8_000, storageGb: 100, bandwidthMbps: 100});
-    }
-
-    function _request() internal pure returns (IMarket.Request memory) {
-        return IMarket.Request({projectType: TYPE, lengthS: HOUR_S, need: _need(), scoreEpoch: 0});
+    function _request() internal view returns (IMarket.Request memory) {
+        return IMarket.Request(TYPE, HOUR_S, _need(), scoreEpoch);
     }
 
     function _who(uint256 i) internal pure returns (address) {
         return address(uint160(0xb0b000 + i));
     }
 
-    function _fund(address who, uint256 amount) internal {
-        _give(who, amount);
+    function _allow(address who) internal {
         vm.prank(who);
         ankr.approve(address(market), type(uint256).max);
     }
 
-    // Scores.
-
-    /// @dev Anchors epoch 0 with `scores`, and waits until it is final.
-    function _anchorScores() internal {
-        delete _leaves;
-        for (uint256 i = 0; i < PROVIDERS; ++i) {
-            _leaves.push(_leaf(abi.encode(_wordsOf(i))));
-        }
-        _scoreRoot = _root(_leaves);
-        _warpToSettled(0);
-        _anchor(_scoreHeader());
-        vm.warp(block.timestamp + CHALLENGE_S);
+    /// @dev Lets provider `i` stake more.
+    function _stakeMore(uint256 i, uint256 ankrWei) internal {
+        vm.prank(_who(i));
+        providers.stake(ankrWei);
     }
 
-    function _scoreHeader() internal view returns (IReputationAnchor.Header memory header) {
-        header = _header(0);
-        header.scoreRoot = _scoreRoot;
+    /// @dev Disqualifies provider `i`.
+    function _ban(uint256 i) internal {
+        vm.prank(address(deals));
+        providers.recordFailure(_who(i));
+    }
+
+    /// @dev Lets the node of provider `i` serve somebody else.
+    function _occupy(uint256 i) internal {
+        vm.prank(address(deals));
+        providers.occupy(_who(i), i, _need());
     }
 
     function _proofOf(uint256 i) internal view returns (ScoreProof memory) {
-        return ScoreProof(_scoreHeader(), _wordsOf(i), _proof(_leaves, i));
-    }
-
-    function _wordsOf(uint256 i) private view returns (bytes32[16] memory words) {
-        words[0] = bytes32(i);
-        words[10] = bytes32(uint256(scores[i].state));
-        words[12] = bytes32(uint256(scores[i].uptimePpm));
-        words[14] = bytes32(uint256(scores[i].reliabilityPpm));
+        return _shown(scoreEpoch, i);
     }
 
     // Auctions.
