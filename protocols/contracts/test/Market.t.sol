@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {ScoreMath} from "../src/ScoreMath.sol";
 import {IMarket} from "../src/interfaces/IMarket.sol";
 import {Parameter, ProjectType, Resources, Rule} from "../src/interfaces/IPolicy.sol";
 import {IScores, ScoreProof} from "../src/interfaces/IScores.sol";
+import {IPrices} from "../src/interfaces/IPrices.sol";
 import {Market} from "../src/market/Market.sol";
 import {MarketKit} from "./lib/MarketKit.sol";
-import {SomePrices} from "./lib/MarketStandIns.sol";
 
 /// @dev R32, R40, R42, R43, R47-R50: the quote, and an auction up to its last opened bid.
 contract MarketTest is MarketKit {
@@ -34,12 +35,13 @@ contract MarketTest is MarketKit {
         profitBps = uint64(bound(profitBps, 0, 10_000));
         _setType(_least());
         _set(Parameter.ProfitBpsPerYear, profitBps);
-        prices.set(1 ether);
         (uint256 fpWei,, uint256 profitWei) = market.quote(TYPE, need, lengthS);
         uint256 perHour = need.cpuMilli * uint256(0.25 ether) + need.ramMb * uint256(0.025 ether)
             + need.storageGb * uint256(0.4 ether) + need.bandwidthMbps * uint256(2 ether);
-        uint256 usd = perHour * lengthS;
-        vm.assertTrue(fpWei * 3_600_000 >= usd && (fpWei - 1) * 3_600_000 < usd);
+        uint256 usd = fpWei / 50;
+        vm.assertEq(usd * 50, fpWei);
+        vm.assertTrue(usd * 3_600_000 >= perHour * lengthS);
+        vm.assertTrue((usd - 1) * 3_600_000 < perHour * lengthS);
         uint256 profit = uint256(32 ether) * profitBps * lengthS;
         uint256 year = 10_000 * uint256(31_536_000);
         vm.assertTrue(profitWei * year <= profit && (profitWei + 1) * year > profit);
@@ -75,9 +77,12 @@ contract MarketTest is MarketKit {
     }
 
     /// @dev R30, Q10: a price is refused, never guessed.
-    function test_quote_RevertWhen_ThePriceIsRefused() public {
-        prices.set(0);
-        vm.expectRevert(SomePrices.Stale.selector);
+    function test_quote_RevertWhen_ThePriceIsStale() public {
+        uint256 ageSMax = policy.get(Parameter.PriceAgeSMax);
+        (,,, uint256 updatedAt,) = ankrUsd.latestRoundData();
+        vm.warp(updatedAt + ageSMax + 1);
+        bytes4 selector = IPrices.StalePrice.selector;
+        vm.expectRevert(abi.encodeWithSelector(selector, address(ankrUsd), updatedAt, ageSMax));
         market.quote(TYPE, _need(), HOUR_S);
     }
 
@@ -88,8 +93,8 @@ contract MarketTest is MarketKit {
         uint64 round = _drawRoundFrom(block.timestamp + COMMIT_S + REVEAL_S);
         vm.expectEmit(address(market));
         emit IMarket.Opened(1, RITA, TYPE, FP, round, scoreEpoch);
-        uint256 deal = _open();
-        vm.assertEq(deal, 1);
+        vm.prank(RITA);
+        vm.assertEq(market.open(_request(), FP), 1);
         vm.assertEq(market.deals(), 1);
         vm.assertEq(ankr.balanceOf(RITA), before - FP);
         vm.assertEq(ankr.balanceOf(address(market)), FP);
@@ -164,7 +169,8 @@ contract MarketTest is MarketKit {
     }
 
     function test_open_RevertWhen_TheFixedPriceIsNotPaid() public {
-        vm.expectRevert();
+        bytes4 selector = IERC20Errors.ERC20InsufficientAllowance.selector;
+        vm.expectRevert(abi.encodeWithSelector(selector, address(market), 0, FP));
         vm.prank(address(0x9009));
         market.open(_request(), FP);
     }

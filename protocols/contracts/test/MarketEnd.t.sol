@@ -45,6 +45,7 @@ contract MarketEndTest is MarketKit {
     }
 
     /// @dev Who is drawn though it is not the lowest is paid its own bid, not less.
+    /// forge-config: default.fuzz.runs = 32
     function testFuzz_draw_PaysAtLeastTheOwnBidUnderVickrey(uint32 waitS) public {
         vm.warp(block.timestamp + waitS);
         _setType(Rule.Vickrey, 3);
@@ -53,6 +54,7 @@ contract MarketEndTest is MarketKit {
     }
 
     /// @dev R50: anyone can draw again from what is public, and comes to the same.
+    /// forge-config: default.fuzz.runs = 32
     function testFuzz_draw_FollowsFromTheShortlistAndTheRound(uint32 waitS) public {
         vm.warp(block.timestamp + waitS);
         _stakeMore(1, 3 * STAKE);
@@ -157,6 +159,7 @@ contract MarketEndTest is MarketKit {
         vm.assertEq(ankr.balanceOf(address(market)), 0);
     }
 
+    /// forge-config: default.fuzz.runs = 32
     function testFuzz_draw_TakesTheNextWordForTheNextDraw(uint32 waitS) public {
         vm.warp(block.timestamp + waitS);
         _setType(Rule.FirstPrice, 4);

@@ -9,9 +9,12 @@ import {IPrices} from "../../src/interfaces/IPrices.sol";
 import {IRegistry} from "../../src/interfaces/IRegistry.sol";
 import {MemberProof, ScoreProof} from "../../src/interfaces/IScores.sol";
 import {Market} from "../../src/market/Market.sol";
-import {SomeDeals, SomePot, SomePrices} from "./MarketStandIns.sol";
+import {Pot} from "../../src/market/Pot.sol";
+import {Prices} from "../../src/market/Prices.sol";
+import {TestFeed} from "../../src/market/TestFeed.sol";
 import {ProviderKit} from "./ProviderKit.sol";
 import {Signer} from "./Signer.sol";
+import {SomeDeals} from "./SomeDeals.sol";
 
 /// @dev A market whose providers have registered nodes, and scores that are anchored and final. The
 ///      beacon has one key. Nodes are registered in their providers' order, so both have one number.
@@ -29,14 +32,18 @@ abstract contract MarketKit is ProviderKit {
     uint256 internal constant CHOICE_S = 120;
     uint256 internal constant DRAW_S = 900;
 
+    /// @dev 0.02 USD, with 8 decimals.
+    int256 internal constant USD_PER_ANKR = 2_000_000;
+
     uint256 internal constant BEACON_SECRET = 0xbeac0;
     uint64 internal constant BEACON_GENESIS_MS = 999_999_000;
     uint64 internal constant BEACON_PERIOD_MS = 3_000;
     bytes private constant BEACON_DOMAIN = "BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_";
 
-    SomePrices internal prices;
+    TestFeed internal ankrUsd;
+    Prices internal prices;
     SomeDeals internal deals;
-    SomePot internal insurance;
+    Pot internal insurance;
     Market internal market;
 
     /// @dev The latest final epoch: its scores count.
@@ -47,9 +54,8 @@ abstract contract MarketKit is ProviderKit {
         deals = new SomeDeals(ankr);
         _deploy(address(deals));
         deals.serve(providers);
-        prices = new SomePrices();
-        prices.set(0.02 ether);
-        insurance = new SomePot(ankr);
+        prices = _pricesOf(new TestFeed(8, USD_PER_ANKR), new TestFeed(8, 2_000 * 10 ** 8));
+        insurance = new Pot(ankr, TIMELOCK, address(deals));
         _setNumbers();
         _setType(Rule.FirstPrice, 3);
         market = new Market(_setupOf(BEACON_PERIOD_MS));
@@ -65,6 +71,13 @@ abstract contract MarketKit is ProviderKit {
         for (uint256 i = 0; i < count; ++i) {
             _allow(_who(i));
         }
+    }
+
+    function _pricesOf(TestFeed ofAnkr, TestFeed ofEth) private returns (Prices) {
+        ankrUsd = ofAnkr;
+        IPrices.Source memory first = IPrices.Source({feed: ofAnkr, base: 0.02 ether});
+        IPrices.Source memory second = IPrices.Source({feed: ofEth, base: 2_000 ether});
+        return new Prices(TIMELOCK, policy, first, second);
     }
 
     function _enrol(uint256 count) private {
@@ -86,7 +99,7 @@ abstract contract MarketKit is ProviderKit {
         return IMarket.Setup({
             token: ankr,
             policy: policy,
-            prices: IPrices(address(prices)),
+            prices: prices,
             providers: providers,
             deals: IDeals(address(deals)),
             beacon: new BeaconVerifier(Signer.publicKey(BEACON_SECRET)),
@@ -178,7 +191,9 @@ abstract contract MarketKit is ProviderKit {
 
     // Auctions.
 
+    /// @dev With a fresh price.
     function _open() internal returns (uint256) {
+        ankrUsd.set(USD_PER_ANKR);
         vm.prank(RITA);
         return market.open(_request(), type(uint256).max);
     }

@@ -15,6 +15,7 @@ interface Vm {
     function assume(bool condition) external pure;
     function chainId(uint256 id) external;
     function computeCreateAddress(address creator, uint256 nonce) external pure returns (address);
+    function cool(address account) external;
     function deal(address account, uint256 balance) external;
     function etch(address where, bytes calldata code) external;
     function expectEmit(address emitter) external;
@@ -45,7 +46,9 @@ interface Vm {
         returns (uint256);
     function prank(address caller) external;
     function readFile(string calldata path) external view returns (string memory);
+    function revertToState(uint256 state) external returns (bool);
     function snapshotGasLastCall(string calldata name) external returns (uint256);
+    function snapshotState() external returns (uint256);
     function startPrank(address caller) external;
     function stopPrank() external;
     function store(address where, bytes32 slot, bytes32 word) external;

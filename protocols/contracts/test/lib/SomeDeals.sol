@@ -4,23 +4,6 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IDeals} from "../../src/interfaces/IDeals.sol";
 import {IProviders} from "../../src/interfaces/IProviders.sol";
-import {IReceiver} from "../../src/interfaces/IReceiver.sol";
-
-/// @dev One price of ANKR, as a test wants it.
-contract SomePrices {
-    uint256 public usdPerAnkr;
-
-    error Stale();
-
-    function set(uint256 usd) external {
-        usdPerAnkr = usd;
-    }
-
-    function ankrOfUsd(uint256 usd) external view returns (uint256) {
-        if (usdPerAnkr == 0) revert Stale();
-        return (usd * 1 ether + usdPerAnkr - 1) / usdPerAnkr;
-    }
-}
 
 /// @dev Keeps what the market assigns, occupies the node and takes the money, as the real one does.
 contract SomeDeals {
@@ -49,18 +32,5 @@ contract SomeDeals {
 
     function assignmentOf(uint256 deal) external view returns (IDeals.Assignment memory) {
         return _assignments[deal];
-    }
-}
-
-/// @dev Takes shares.
-contract SomePot is IReceiver {
-    IERC20 private immutable TOKEN;
-
-    constructor(IERC20 token) {
-        TOKEN = token;
-    }
-
-    function take(uint256 ankr) external payable {
-        require(TOKEN.transferFrom(msg.sender, address(this), ankr), "a test token pays");
     }
 }
