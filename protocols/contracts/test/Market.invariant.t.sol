@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {TestAnkr} from "../src/TestAnkr.sol";
+import {IDeals} from "../src/interfaces/IDeals.sol";
 import {IMarket} from "../src/interfaces/IMarket.sol";
 import {Parameter, Rule} from "../src/interfaces/IPolicy.sol";
 import {Market} from "../src/market/Market.sol";
@@ -27,7 +28,7 @@ contract Traders is MarketKit {
         _set(Parameter.DisqualifyS, 1_000);
     }
 
-    function open(uint8 rule, uint8 shortlist, uint256 bondWei, uint256 lengthS) external {
+    function open(uint8 rule, uint8 shortlist, uint256 bondWei, uint256 lengthS) public {
         _setType(Rule(rule % 3), uint8(bound(shortlist, 1, 5)));
         _set(Parameter.BidBond, bound(bondWei, BOND, 3 * BOND));
         IMarket.Request memory request = _request();
@@ -39,25 +40,31 @@ contract Traders is MarketKit {
         paidIn += before - ankr.balanceOf(RITA);
     }
 
-    function commit(uint256 dealSeed, uint256 bidderSeed) external {
-        (uint256 deal, uint256 i) = _pair(dealSeed, bidderSeed);
+    /// @dev Who is in `mask` seals a bid, if it may.
+    function commit(uint256 dealSeed, uint8 mask) public {
+        (uint256 deal,) = _pair(dealSeed, 0);
         IMarket.Auction memory auction = market.auctionOf(deal);
         bool isTime = auction.stage == IMarket.Stage.Open && block.timestamp < auction.commitUntilS;
-        bool isNew = market.bidOf(deal, _who(i)).state == IMarket.BidState.None;
-        if (!isTime || !isNew || !_isEligible(i)) return;
-        _commit(deal, i, priceOf(deal, i));
-        bonded[i] += auction.bondWei;
+        for (uint256 i = 0; isTime && i < BIDDERS; ++i) {
+            bool isNew = market.bidOf(deal, _who(i)).state == IMarket.BidState.None;
+            if ((mask >> i) & 1 == 0 || !isNew || !_isEligible(i)) continue;
+            _commit(deal, i, priceOf(deal, i));
+            bonded[i] += auction.bondWei;
+        }
     }
 
-    function reveal(uint256 dealSeed, uint256 bidderSeed) external {
-        (uint256 deal, uint256 i) = _pair(dealSeed, bidderSeed);
+    /// @dev Who is in `mask` opens its bid, if it may.
+    function reveal(uint256 dealSeed, uint8 mask) public {
+        (uint256 deal,) = _pair(dealSeed, 0);
         IMarket.Auction memory auction = market.auctionOf(deal);
         bool isTime = auction.stage == IMarket.Stage.Open && block.timestamp >= auction.commitUntilS
             && block.timestamp < auction.revealUntilS;
-        bool isSealed = market.bidOf(deal, _who(i)).state == IMarket.BidState.Committed;
-        bool isFree = _isEligible(i) && providers.isFree(_who(i), i);
-        if (!isTime || !isSealed || !isFree || priceOf(deal, i) > auction.fpWei) return;
-        _reveal(deal, i, priceOf(deal, i));
+        for (uint256 i = 0; isTime && i < BIDDERS; ++i) {
+            bool isSealed = market.bidOf(deal, _who(i)).state == IMarket.BidState.Committed;
+            bool isFree = _isEligible(i) && providers.isFree(_who(i), i);
+            if ((mask >> i) & 1 == 0 || !isSealed || !isFree) continue;
+            if (priceOf(deal, i) <= auction.fpWei) _reveal(deal, i, priceOf(deal, i));
+        }
     }
 
     function choose(uint256 dealSeed, uint256 bidderSeed) external {
@@ -71,7 +78,7 @@ contract Traders is MarketKit {
         market.choose(deal, _who(i));
     }
 
-    function draw(uint256 dealSeed) external {
+    function draw(uint256 dealSeed) public {
         (uint256 deal,) = _pair(dealSeed, 0);
         IMarket.Auction memory auction = market.auctionOf(deal);
         bool isTime = auction.stage == IMarket.Stage.Open
@@ -115,18 +122,37 @@ contract Traders is MarketKit {
         collected += owed;
     }
 
-    /// @dev Sometimes a little, sometimes a whole phase.
-    function wait(uint256 timeS) external {
-        vm.warp(block.timestamp + bound(timeS, 1, COMMIT_S));
+    /// @dev Mostly until the next phase of an auction begins.
+    function wait(uint256 dealSeed, uint256 timeS) external {
+        (uint256 deal,) = _pair(dealSeed, 0);
+        IMarket.Auction memory auction = market.auctionOf(deal);
+        bool isOpen = auction.stage == IMarket.Stage.Open;
+        uint256 untilS = block.timestamp + bound(timeS, 1, COMMIT_S);
+        if (isOpen && timeS % 4 != 0) untilS = _nextPhaseS(auction);
+        vm.warp(untilS);
     }
 
     /// @dev A provider fails elsewhere, or has done with what it served.
-    function elsewhere(uint256 bidderSeed, bool isFailing) external {
+    function elsewhere(uint256 bidderSeed, bool isFailing) public {
         uint256 i = bidderSeed % BIDDERS;
         if (isFailing) _ban(i);
         if (!providers.sidecarOf(i).isBusy) return;
         vm.prank(address(deals));
         providers.release(_who(i), i, _need());
+    }
+
+    /// @dev A whole auction at once, so that not all depends on luck; the lowest may fail before the
+    ///      draw.
+    function hold(uint8 rule, uint8 sealing, uint8 opening, uint256 failing) external {
+        open(rule, rule, failing, failing);
+        commit(0, sealing);
+        IMarket.Auction memory opened = market.auctionOf(market.deals());
+        vm.warp(opened.commitUntilS);
+        reveal(0, opening);
+        IMarket.Entry[] memory entries = market.entriesOf(market.deals());
+        if (entries.length != 0 && failing % 2 == 0) _ban(entries[0].registration);
+        vm.warp(_dueS(opened.drawRound));
+        draw(0);
     }
 
     function kept() external view returns (Market, TestAnkr, SomeDeals, Pot) {
@@ -146,6 +172,14 @@ contract Traders is MarketKit {
         uint256 count = market.deals();
         uint256 back = count < 4 ? count : 4;
         return (back == 0 ? 0 : count - dealSeed % back, bidderSeed % BIDDERS);
+    }
+
+    function _nextPhaseS(IMarket.Auction memory auction) private view returns (uint256) {
+        if (block.timestamp < auction.commitUntilS) return auction.commitUntilS;
+        if (block.timestamp < auction.revealUntilS) return auction.revealUntilS;
+        uint256 dueS = _dueS(auction.drawRound);
+        if (block.timestamp < dueS) return dueS;
+        return block.timestamp < auction.drawUntilS ? auction.drawUntilS : block.timestamp;
     }
 
     function _isEligible(uint256 i) private view returns (bool) {
@@ -172,8 +206,15 @@ contract MarketInvariantTest is MarketKit {
         targetContract(address(traders));
     }
 
+    /// @dev One invariant, because each would be a campaign of its own.
+    function invariant_moneyIsConservedAndNobodyTakesMoreThanItsOwn() public view {
+        _checkTheMarketHoldsWhatItOwesAndNothingElse();
+        _checkAllMoneyIsSomewhere();
+        _checkDealsPayFromTheBidToTheFixedPrice();
+    }
+
     /// @dev ANKR held = fixed prices of open auctions + bonds that are still there + credits.
-    function invariant_theMarketHoldsWhatItOwesAndNothingElse() public view {
+    function _checkTheMarketHoldsWhatItOwesAndNothingElse() private view {
         uint256 owed = market.ankrOf(RITA);
         for (uint256 deal = 1; deal <= market.deals(); ++deal) {
             IMarket.Auction memory auction = market.auctionOf(deal);
@@ -183,11 +224,13 @@ contract MarketInvariantTest is MarketKit {
         vm.assertEq(ankr.balanceOf(address(market)), owed);
     }
 
-    /// @dev What went in is in the market, the deals and the insurance, or came back.
-    function invariant_allMoneyIsSomewhere() public view {
+    /// @dev What went in is in the market, the deals and the insurance, or came back to who paid it.
+    function _checkAllMoneyIsSomewhere() private view {
         uint256 paidIn = traders.paidIn();
         uint256 paidOut = traders.collected();
+        vm.assertTrue(paidOut + market.ankrOf(RITA) <= paidIn);
         for (uint256 i = 0; i < traders.BIDDERS(); ++i) {
+            vm.assertTrue(traders.reclaimed(i) <= traders.bonded(i));
             paidIn += traders.bonded(i);
             paidOut += traders.reclaimed(i);
         }
@@ -195,22 +238,15 @@ contract MarketInvariantTest is MarketKit {
         vm.assertEq(held + ankr.balanceOf(address(insurance)) + paidOut, paidIn);
     }
 
-    function invariant_nobodyTakesOutMoreThanItPaid() public view {
-        vm.assertTrue(traders.collected() + market.ankrOf(RITA) <= traders.paidIn());
-        for (uint256 i = 0; i < traders.BIDDERS(); ++i) {
-            vm.assertTrue(traders.reclaimed(i) <= traders.bonded(i));
-        }
-    }
-
     /// @dev R43, Q1: no provider is paid more than the fixed price or less than its bid.
-    function invariant_aDealPaysFromTheBidToTheFixedPrice() public view {
+    function _checkDealsPayFromTheBidToTheFixedPrice() private view {
         for (uint256 deal = 1; deal <= market.deals(); ++deal) {
+            IDeals.Assignment memory given = deals.assignmentOf(deal);
             bool isAssigned = market.auctionOf(deal).stage == IMarket.Stage.Assigned;
-            uint256 paidWei = deals.assignmentOf(deal).paidWei;
-            vm.assertTrue(isAssigned || deals.assignmentOf(deal).provider == address(0));
+            vm.assertTrue(isAssigned == (given.provider != address(0)));
             if (!isAssigned) continue;
-            vm.assertTrue(paidWei <= deals.assignmentOf(deal).fpWei);
-            vm.assertTrue(paidWei >= traders.priceOf(deal, deals.assignmentOf(deal).registration));
+            vm.assertTrue(given.paidWei <= given.fpWei);
+            vm.assertTrue(given.paidWei >= traders.priceOf(deal, given.registration));
         }
     }
 

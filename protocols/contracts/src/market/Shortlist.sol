@@ -86,8 +86,8 @@ library Shortlist {
     /// @dev Those from `rank` on move up a byte; the 33rd falls out.
     function _inserted(uint256 order, uint256 rank, uint256 place) private pure returns (uint256) {
         uint256 shift = BYTE_BITS * rank;
-        uint256 lower = order & ((1 << shift) - 1);
         uint256 upper = (order >> shift) << shift;
+        uint256 lower = order - upper;
         return lower | (place << shift) | (upper << BYTE_BITS);
     }
 }
