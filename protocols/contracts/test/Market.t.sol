@@ -196,12 +196,10 @@ contract MarketTest is MarketKit {
     }
 
     function test_commitmentOf_IsTheHashThatTheInterfaceSays() public view {
-        bytes32 expected = keccak256(
-            abi.encode(
-                bytes32("stkr/market-bid/1"), block.chainid, market, 5, RITA, 6, 7, bytes32("salt")
-            )
-        );
-        vm.assertEq(market.commitmentOf(5, RITA, 6, 7, "salt"), expected);
+        bytes32 tag = "stkr/market-bid/1";
+        bytes32 salt = "salt";
+        bytes32 expected = keccak256(abi.encode(tag, block.chainid, market, 5, RITA, 6, 7, salt));
+        vm.assertEq(market.commitmentOf(5, RITA, 6, 7, salt), expected);
     }
 
     function test_commit_RevertWhen_ItComesTooLate() public {
@@ -237,7 +235,7 @@ contract MarketTest is MarketKit {
             reliabilityPpm: 900_000,
             uptimePpm: 950_000,
             priceWei: 60 ether,
-            stakeWei: uint112(STAKE)
+            stakeWei: STAKE
         });
         ScoreProof memory proof = _proofOf(4);
         vm.expectEmit(address(market));

@@ -23,7 +23,7 @@ abstract contract MarketKit is ProviderKit {
     uint16 internal constant TYPE = 1;
     uint256 internal constant FP = 100 ether;
     uint256 internal constant BOND = 10 ether;
-    uint128 internal constant STAKE = 1_000 ether;
+    uint112 internal constant STAKE = 1_000 ether;
     uint128 internal constant STAKE_MAX = 5_000 ether;
     uint32 internal constant HOUR_S = 3_600;
 
@@ -159,6 +159,7 @@ abstract contract MarketKit is ProviderKit {
     }
 
     function _who(uint256 i) internal pure returns (address) {
+        // forge-lint: disable-next-line(unsafe-typecast) -- tests have a few
         return address(uint160(0xb0b000 + i));
     }
 
