@@ -7,15 +7,19 @@ import {IProviders} from "../../src/interfaces/IProviders.sol";
 
 /// @dev Keeps what the market assigns, occupies the node and takes the money, as the real one does.
 contract SomeDeals {
-    IERC20 private immutable TOKEN;
-
+    IERC20 private _token;
     IProviders private _providers;
     mapping(uint256 deal => IDeals.Assignment) private _assignments;
 
     error AssignedTwice();
 
     constructor(IERC20 token) {
-        TOKEN = token;
+        _token = token;
+    }
+
+    /// @dev From now on in another token.
+    function take(IERC20 token) external {
+        _token = token;
     }
 
     function serve(IProviders providers) external {
@@ -27,7 +31,7 @@ contract SomeDeals {
         _assignments[deal] = given;
         _providers.occupy(given.provider, given.registration, given.need);
         uint256 ankr = given.fpWei + given.bondWei;
-        require(TOKEN.transferFrom(msg.sender, address(this), ankr), "a test token pays");
+        require(_token.transferFrom(msg.sender, address(this), ankr), "a test token pays");
     }
 
     function assignmentOf(uint256 deal) external view returns (IDeals.Assignment memory) {
