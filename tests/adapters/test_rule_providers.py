@@ -8,7 +8,8 @@ import pytest
 
 from stkrp2p.adapters.chain import Rejected
 from stkrp2p.adapters.chain.rule import decisions, reason_of
-from stkrp2p.adapters.chain.rule.providers import ChallengeState, Status, Tier
+from stkrp2p.adapters.chain.rule.liveness import ChallengeState
+from stkrp2p.adapters.chain.rule.providers import Status, Tier
 from stkrp2p.adapters.deploy import ANKR
 from stkrp2p.core.crypto import sha256
 from stkrp2p.core.policy import Parameter
@@ -147,22 +148,22 @@ async def test_a_challenge_that_nothing_decides_gives_its_bond_back(net: MarketN
     alice = net.party(ALICE)
     rich(net, ALICE)
     had = await alice.ankr(address_of(ALICE))
-    action = await alice.providers.challenge(0, bond_wei=BOND)
+    action = await alice.liveness.challenge(0, bond_wei=BOND)
     assert action.ankr_wei == BOND
     await alice.send(action)
-    assert (await alice.providers.challenge(0, bond_wei=BOND)).done == "challenge 1 is open"
-    record = await alice.providers.challenge_record(1)
+    assert (await alice.liveness.challenge(0, bond_wei=BOND)).done == "challenge 1 is open"
+    record = await alice.liveness.record(1)
     assert (record.state, record.provider) == (ChallengeState.OPEN, address_of(ERIN))
 
     with pytest.raises(Rejected) as early:
-        await alice.providers.lapse(1)
+        await alice.liveness.lapse(1)
     assert early.value.rule == "TooEarly"
     net.wait(365 * 86_400)
-    await alice.send(await alice.providers.lapse(1))
-    assert (await alice.providers.lapse(1)).done == "the challenge is lapsed"
-    assert await alice.providers.owed(address_of(ALICE)) == BOND
-    await alice.send(await alice.providers.collect())
-    assert (await alice.providers.collect()).done == "nothing is owed to the account"
+    await alice.send(await alice.liveness.lapse(1))
+    assert (await alice.liveness.lapse(1)).done == "the challenge is lapsed"
+    assert await alice.liveness.owed(address_of(ALICE)) == BOND
+    await alice.send(await alice.liveness.collect())
+    assert (await alice.liveness.collect()).done == "nothing is owed to the account"
     assert await alice.ankr(address_of(ALICE)) == had
 
 
@@ -170,10 +171,10 @@ async def test_an_old_epoch_neither_answers_a_challenge_nor_decides_it(
     net: MarketNet, epoch: Epoch0
 ) -> None:
     alice = net.party(ALICE)
-    await alice.send(await alice.providers.challenge(0, bond_wei=BOND))
+    await alice.send(await alice.liveness.challenge(0, bond_wei=BOND))
     for early in (
-        lambda: alice.providers.answer(1, epoch.score("erin")),
-        lambda: alice.providers.time_out(1, epoch.header),
+        lambda: alice.liveness.answer(1, epoch.score("erin")),
+        lambda: alice.liveness.time_out(1, epoch.header),
     ):
         with pytest.raises(Rejected) as refused:
             await early()

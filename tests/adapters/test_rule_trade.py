@@ -10,8 +10,8 @@ import pytest
 from stkrp2p.adapters.bids import BidStore, SealedBid
 from stkrp2p.adapters.chain import Rejected
 from stkrp2p.adapters.chain.rule import decisions, reason_of
+from stkrp2p.adapters.chain.rule.auctions import BidState, Request, Stage
 from stkrp2p.adapters.chain.rule.deals import State
-from stkrp2p.adapters.chain.rule.market import BidState, Request, Stage
 from stkrp2p.adapters.chain.rule.prices import Asset
 from stkrp2p.adapters.deploy import ANKR
 from stkrp2p.core.draw import Auction

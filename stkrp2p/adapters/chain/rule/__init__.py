@@ -29,6 +29,7 @@ from collections.abc import Sequence
 from stkrp2p.adapters.chain.rule.actions import Action, Step
 from stkrp2p.adapters.chain.rule.council import Council
 from stkrp2p.adapters.chain.rule.deals import Deals
+from stkrp2p.adapters.chain.rule.liveness import Liveness
 from stkrp2p.adapters.chain.rule.market import Market
 from stkrp2p.adapters.chain.rule.party import Party
 from stkrp2p.adapters.chain.rule.policy import PolicyContract
@@ -84,6 +85,7 @@ class RuleChain:
         self.voter_rewards = VoterRewards(party)
         self.prices = Prices(party)
         self.providers = Providers(party)
+        self.liveness = Liveness(party)
         self.market = Market(party)
         self.deals = Deals(party)
 
