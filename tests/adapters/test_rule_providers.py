@@ -9,11 +9,13 @@ import pytest
 from stkrp2p.adapters.chain import Rejected
 from stkrp2p.adapters.chain.rule import decisions, reason_of
 from stkrp2p.adapters.chain.rule.liveness import ChallengeState
+from stkrp2p.adapters.chain.rule.offers import offers
 from stkrp2p.adapters.chain.rule.providers import Status, Tier
 from stkrp2p.adapters.deploy import ANKR
 from stkrp2p.core.crypto import sha256
 from stkrp2p.core.policy import Parameter
-from tests.adapters.chain_kit import ALICE, BOB
+from stkrp2p.core.types import NodeId
+from tests.adapters.chain_kit import ALICE, BOB, node
 from tests.adapters.market_kit import (
     CAPACITY,
     ERIN,
@@ -191,3 +193,25 @@ async def test_the_score_of_another_node_is_refused_as_its(net: MarketNet, epoch
     with pytest.raises(Rejected) as refused:
         await net.party(ALICE).providers.disqualify(0, epoch.score("frank"))
     assert refused.value.rule == "OtherNode"
+
+
+async def test_a_requester_sees_each_providers_capacity_price_and_scores_at_once(
+    net: MarketNet, epoch: Epoch0
+) -> None:
+    # R48
+    erin = net.party(ERIN)
+    await erin.send(await erin.providers.update(capacity=CAPACITY, price_wei=ANKR, details=""))
+    scores = {NodeId(score.node): score for score in epoch.scores if score.node == node("erin")}
+    seen = await offers(net.party().providers, need=NEED, failures_max=0, scores=scores)
+    assert [(o.provider.name, o.provider.price_wei, o.provider.capacity) for o in seen] == [
+        ("erin", ANKR, CAPACITY),
+        ("frank", 100 * ANKR, CAPACITY),
+    ]
+    [[erins], [franks]] = [offer.nodes for offer in seen]
+    assert (erins.registration, erins.node, erins.is_busy) == (0, node("erin"), False)
+    assert erins.score is not None
+    assert (erins.score.uptime_ppm, erins.score.reliability_ppm) == (990_000, 900_000)
+    assert franks.score is None
+
+    larger = replace(NEED, cpu_milli=CAPACITY.cpu_milli + 1)
+    assert await offers(net.party().providers, need=larger, failures_max=0, scores={}) == ()

@@ -17,6 +17,7 @@ built on these calls; none of them prints or reads a setting.
 - **Repeating is safe.** An action whose result the chain shows already `is_done`, says so in `done`,
   and sends nothing. Amounts that add up (stakes, rewards) are therefore given as the sum to reach.
   Only `deals.add_profit` and `voter_rewards.reclaim` have no such mark.
+- **Offers.** `offers.offers(chain.providers, …)` is what a requester sees of each provider (R48).
 - **Votes.** `decisions` builds the calls that a proposal can make, and tells them in words.
 - **Refusals.** `reason_of(rejected)` is a sentence that names the rule and says what to do next.
 - **Sealed bids** come from `adapters.bids.BidStore`, which has them on the disk before they are sent.

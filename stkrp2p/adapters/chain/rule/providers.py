@@ -9,7 +9,7 @@ from stkrp2p.adapters.chain.rule.actions import Action
 from stkrp2p.adapters.chain.rule.party import Party
 from stkrp2p.adapters.chain.rule.proofs import ProvedMember, ProvedScore
 from stkrp2p.core.economics import Resources
-from stkrp2p.core.types import Operator
+from stkrp2p.core.types import NodeId, Operator
 
 CONTRACT = "Providers"
 
@@ -72,7 +72,7 @@ class Sidecar:
 
     kind: int
     operator: Operator
-    node_id: bytes
+    node_id: NodeId
     chain_node: bytes
     """Id of the blockchain node it controls; zeros if it is not bound."""
 
