@@ -117,12 +117,11 @@ def test_every_json_beside_the_vectors_is_one_of_them() -> None:
     assert {p.stem for p in FOLDER.glob("*.json")} == set(FILES)
 
 
-@pytest.mark.parametrize("hash_seed", ["0", "4242"])
-def test_other_processes_with_other_hash_seeds_make_the_same_bytes(hash_seed: str) -> None:
+def test_another_process_with_another_hash_seed_makes_the_same_bytes() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "testnet.vectors", "--check"],
         cwd=ROOT,
-        env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+        env={"PYTHONHASHSEED": "4242", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,
