@@ -27,6 +27,7 @@ contract ProvidersInvariantTest is ProviderKit {
         _onlyTheApprovedAndStakedAreEligible();
         _aNameIsOneApprovedProvidersAlone();
         _aBlockchainNodeHasOneSidecarAtMost();
+        vm.assertFalse(actors.isStuck());
     }
 
     function _stakesBondsAndDebtsAreTheBalance() private view {

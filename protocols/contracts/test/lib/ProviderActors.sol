@@ -24,6 +24,9 @@ contract ProviderActors is ProviderKit {
     Deal[] private _deals;
     uint64 private _lastEpoch;
 
+    /// @notice Whether a deal could not be ended.
+    bool public isStuck;
+
     /// @notice How many challenges there were.
     uint256 public challenges;
 
@@ -91,7 +94,7 @@ contract ProviderActors is ProviderKit {
         vm.prank(account(who));
         providers.stake(amount);
         who %= ACCOUNTS;
-        if (floorOf[who] != 0) floorOf[who] += amount;
+        if (_isLocked(who)) floorOf[who] += amount;
     }
 
     function unstake(uint256 who, uint256 amount) external {
@@ -129,14 +132,22 @@ contract ProviderActors is ProviderKit {
         need.storageGb = SafeCast.toUint32(bound(storageGb, 0, 6_000));
         registration %= NODES;
         uint256 who = registration % ACCOUNTS;
+        if (!_isLocked(who)) floorOf[who] = staked(who);
         providers.occupy(account(who), registration, need);
         providers.lock(account(who));
         _deals.push(Deal(who, registration, need));
-        if (floorOf[who] == 0) floorOf[who] = staked(who);
     }
 
+    /// @dev A deal that began can be ended at any time: a revert here is a fault.
     function finish(uint256 index, bool isFailed, uint256 owed) external {
         if (_deals.length == 0) return;
+        bytes memory call = abi.encodeCall(this.finishNow, (index, isFailed, owed));
+        (bool ok,) = address(this).call(call);
+        if (!ok) isStuck = true;
+    }
+
+    function finishNow(uint256 index, bool isFailed, uint256 owed) external {
+        require(msg.sender == address(this), "it is only called from here");
         index %= _deals.length;
         Deal memory deal = _deals[index];
         _deals[index] = _deals[_deals.length - 1];
@@ -151,7 +162,7 @@ contract ProviderActors is ProviderKit {
             floorOf[deal.who] -= taken;
         }
         providers.unlock(provider);
-        if (providers.providerOf(provider).locks == 0) floorOf[deal.who] = 0;
+        if (!_isLocked(deal.who)) floorOf[deal.who] = 0;
     }
 
     // Liveness.
@@ -244,6 +255,10 @@ contract ProviderActors is ProviderKit {
         bool isBehind = anchors.epochAt(block.timestamp) > anchors.nextEpoch() + 20;
         if (isWaiting && !isBehind) _lastEpoch = _anchorFresh();
         return challenges;
+    }
+
+    function _isLocked(uint256 who) private view returns (bool) {
+        return providers.providerOf(account(who)).locks != 0;
     }
 
     function _whoIs(address someone) private pure returns (uint256 who) {
