@@ -4,8 +4,9 @@ pragma solidity 0.8.37;
 import {Parameter} from "../src/interfaces/IPolicy.sol";
 import {IProviders} from "../src/interfaces/IProviders.sol";
 import {Providers} from "../src/market/Providers.sol";
-import {Schemer, TellingToken} from "./Reentry.t.sol";
+import {Schemer} from "./Reentry.t.sol";
 import {ProviderKit} from "./lib/ProviderKit.sol";
+import {TellingToken} from "./lib/TellingToken.sol";
 
 /// @dev A token that tells of each transfer gets nobody more than its due.
 contract ProviderReentryTest is ProviderKit {
