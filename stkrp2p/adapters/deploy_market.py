@@ -130,14 +130,8 @@ async def _deploy(deployer: Deployer, deployed: Deployed, plan: MarketPlan) -> M
     numbers = (plan.policy.values, list(plan.policy.distribution))
     policy, _ = await create("Policy", timelock, *numbers, *scoring)
     rewards, _ = await create("Pot", deployed.token, timelock, NOBODY)
-    council, _ = await create(
-        "Council",
-        (
-            *(deployed.token, policy, timelock, rewards),
-            list(plan.invited),
-            *(plan.phase_2_at, plan.phase_3_at, plan.term_s),
-        ),
-    )
+    facts = (deployed.token, policy, timelock, rewards, list(plan.invited))
+    council, _ = await create("Council", (*facts, plan.phase_2_at, plan.phase_3_at, plan.term_s))
     await _hand_over(deployer, timelock, council)
     voter_rewards, _ = await create("VoterRewards", deployed.token, council)
     sources = [await _source(deployer, feed) for feed in (plan.ankr_usd, plan.eth_usd)]

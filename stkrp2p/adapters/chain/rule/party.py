@@ -197,17 +197,15 @@ class Party:
 
         async def work(endpoint: Endpoint) -> Action:
             to = await self._place_of(endpoint, contract)
-            calls = [(f"{contract}.{function}", Call(to=to, data=data, value_wei=value_wei))]
+            call = Call(to=to, data=data, value_wei=value_wei)
+            calls = [(f"{contract}.{function}", call)]
             if ankr_wei > await self._allowance(endpoint, wallet, to):
                 calls.insert(0, (f"{TOKEN}.approve", await self._approval(endpoint, to, ankr_wei)))
-            gas = await gas_of(endpoint, wallet, [call for _, call in calls])
+            steps = await _steps(endpoint, wallet, calls)
             fee, _ = await wallet.fees(endpoint, await latest_block(endpoint))
             return Action(
                 does=does,
-                steps=tuple(
-                    Step(what=what, call=call, gas_max=each)
-                    for (what, call), each in zip(calls, gas, strict=True)
-                ),
+                steps=steps,
                 ankr_wei=ankr_wei,
                 fee_wei=fee,
                 balance_wei=await wallet.balance(endpoint),
@@ -279,6 +277,20 @@ class Party:
             )
             if not code:
                 raise WrongChain(f"no contract {contract} at {address}")
+
+
+async def _steps(
+    endpoint: Endpoint, wallet: Wallet, calls: Sequence[tuple[str, Call]]
+) -> tuple[Step, ...]:
+    """Return what each named call may use of gas, one after the other.
+
+    Raises:
+        Rejected: One would revert.
+        EndpointFailed: The endpoint did not tell.
+    """
+    gas = await gas_of(endpoint, wallet, [call for _, call in calls])
+    named = zip(calls, gas, strict=True)
+    return tuple(Step(what=what, call=call, gas_max=gas_max) for (what, call), gas_max in named)
 
 
 async def _view(
