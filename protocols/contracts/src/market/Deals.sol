@@ -51,6 +51,7 @@ contract Deals is Disputes {
         if (_requesterEthWei(held) == 0) _fund(deal, held, 0);
         PROVIDERS.lock(given.provider);
         PROVIDERS.occupy(given.provider, given.registration, given.need);
+        // slither-disable-next-line arbitrary-send-erc20 -- the market is the caller, and allowed it
         TOKEN.safeTransferFrom(MARKET, address(this), given.fpWei + given.bondWei);
     }
 
@@ -81,18 +82,20 @@ contract Deals is Disputes {
         if (block.timestamp <= held.dueAt) revert TooEarly(deal, uint256(held.dueAt) + 1);
         address provider = held.provider;
         emit Abandoned(deal, isFunded ? provider : held.requester);
-        _end(held, State.Abandoned);
-        PROVIDERS.unlock(provider);
+        held.state = State.Abandoned;
         if (isFunded) {
             uint256 ankrWei = uint256(held.fpWei) + held.bondWei;
             _credit(deal, held.requester, ankrWei, _requesterEthWei(held));
-            PROVIDERS.recordFailure(provider);
         } else {
             uint256 lostWei = Math.mulDiv(held.fpWei, held.terms.rewardBps, Money.BPS);
             _credit(deal, address(REWARDS), lostWei, 0);
             _credit(deal, held.requester, held.fpWei - lostWei, 0);
             _credit(deal, provider, held.bondWei, 0);
         }
+
+        _free(held);
+        PROVIDERS.unlock(provider);
+        if (isFunded) PROVIDERS.recordFailure(provider);
     }
 
     /// @inheritdoc IDeals
@@ -119,8 +122,10 @@ contract Deals is Disputes {
         });
         uint256 ankrPerEthWei = Money.needsPrice(sum) ? PRICES.ankrPerEth() : 0;
         emit Completed(deal, sum.ankrWei, sum.ethWei);
-        _end(held, State.Completed);
+        held.state = State.Completed;
         _pay(deal, held, Money.split(sum, ankrPerEthWei));
+
+        _free(held);
         PROVIDERS.unlock(held.provider);
     }
 
@@ -132,6 +137,7 @@ contract Deals is Disputes {
         bool isInside = _startMs(epoch) >= uint256(held.startedAt) * 1000
             && _startMs(uint256(epoch) + 1) <= endS * 1000;
         if (!isInside) revert EpochOutsideRun(deal, epoch);
+        // slither-disable-next-line unused-return -- reliability is for choosing, not for judging
         (, uint32 uptimePpm, uint8 state) = PROVIDERS.provedScore(held.registration, shown);
         bool isSeen = !shown.header.isVoid && shown.words[ScoreMath.N] != 0;
         bool isLow = uptimePpm < held.terms.failBelowPpm || state == ScoreMath.SUSPENDED;

@@ -47,8 +47,10 @@ abstract contract Disputes is Losses, Timelocked {
             revert NotDisqualified(provider);
         }
         emit Cancelled(deal);
-        _end(held, State.Cancelled);
+        held.state = State.Cancelled;
         _refund(deal, held, 0);
+
+        _free(held);
         PROVIDERS.unlock(provider);
     }
 

@@ -55,6 +55,7 @@ abstract contract Ledger is ILedger, ReentrancyGuardTransient {
         emit Collected(pot, pot, ankrWei, ethWei);
 
         TOKEN.forceApprove(pot, ankrWei);
+        // slither-disable-next-line arbitrary-send-eth -- one of two contracts fixed at deployment
         IReceiver(pot).take{value: ethWei}(ankrWei);
         uint256 leftWei = TOKEN.allowance(address(this), pot);
         if (leftWei != 0) revert NotTaken(pot, leftWei);
@@ -62,7 +63,8 @@ abstract contract Ledger is ILedger, ReentrancyGuardTransient {
 
     /// @dev Owes an account some of the money that the contract holds.
     function _credit(uint256 deal, address account, uint256 ankrWei, uint256 ethWei) internal {
-        if (ankrWei == 0 && ethWei == 0) return;
+        bool isSome = ankrWei > 0 || ethWei > 0;
+        if (!isSome) return;
         ankrOf[account] += ankrWei;
         ethOf[account] += ethWei;
         emit Credited(deal, account, ankrWei, ethWei);
@@ -74,15 +76,17 @@ abstract contract Ledger is ILedger, ReentrancyGuardTransient {
         emit Collected(msg.sender, to, ankrWei, ethWei);
 
         if (ankrWei > 0) TOKEN.safeTransfer(to, ankrWei);
-        if (ethWei == 0) return;
-        (bool isTaken,) = to.call{value: ethWei}("");
-        if (!isTaken) revert EthRefused(to);
+        if (ethWei > 0) {
+            (bool isTaken,) = to.call{value: ethWei}("");
+            if (!isTaken) revert EthRefused(to);
+        }
     }
 
     /// @dev Nothing is owed to the account any more when this returns.
     function _takeCredits(address account) private returns (uint256 ankrWei, uint256 ethWei) {
         (ankrWei, ethWei) = (ankrOf[account], ethOf[account]);
-        if (ankrWei == 0 && ethWei == 0) revert NothingOwed(account);
+        bool isSome = ankrWei > 0 || ethWei > 0;
+        if (!isSome) revert NothingOwed(account);
         delete ankrOf[account];
         delete ethOf[account];
     }

@@ -29,6 +29,7 @@ abstract contract Losses is Records {
     }
 
     /// @inheritdoc IDeals
+    // slither-disable-next-line reentrancy-benign,reentrancy-events -- what it pays is what is credited
     function insure(uint256 deal) external nonReentrant {
         Deal storage held = _in(deal, State.Failed);
         uint256 openWei = held.owedWei;
@@ -36,9 +37,11 @@ abstract contract Losses is Records {
 
         // What came is counted, and nobody but the insurance can send anything in between.
         uint256 beforeWei = address(this).balance;
+        // slither-disable-next-line unused-return
         INSURANCE.cover(address(this), openWei);
         uint256 paidWei = address(this).balance - beforeWei;
-        if (paidWei == 0) revert InsuranceEmpty(deal);
+        bool isPaid = paidWei > 0;
+        if (!isPaid) revert InsuranceEmpty(deal);
         openWei -= paidWei;
         held.owedWei = openWei.toUint128();
         emit Insured(deal, paidWei, openWei);
@@ -48,6 +51,7 @@ abstract contract Losses is Records {
     /// @dev Ends a running deal whose provider failed at `failedAtS`: the requester gets its money back
     ///      and what the project brought, and its loss out of the provider's ETH.
     /// @param moreWei What it lost beside the profit that it will not have, in wei.
+    // slither-disable-next-line reentrancy-no-eth,reentrancy-events -- no entry is open meanwhile
     function _fail(uint256 deal, Deal storage held, Cause cause, uint256 failedAtS, uint256 moreWei)
         internal
     {
@@ -56,8 +60,10 @@ abstract contract Losses is Records {
         uint256 fromKEthWei = Math.min(lossWei, held.kEthWei);
         held.owedWei = (lossWei - fromKEthWei).toUint128();
         emit Failed(deal, held.provider, cause, unservedS, lossWei, fromKEthWei);
-        _end(held, State.Failed);
+        held.state = State.Failed;
         _refund(deal, held, fromKEthWei);
+
+        _free(held);
         PROVIDERS.recordFailure(held.provider);
         _compensateIfPriced(deal, held);
     }
@@ -84,6 +90,7 @@ abstract contract Losses is Records {
     }
 
     /// @dev Takes what is owed out of the provider's ANKR, or all of it.
+    // slither-disable-next-line reentrancy-benign,reentrancy-events -- what is taken is what is credited
     function _compensate(uint256 deal, Deal storage held, uint256 ankrPerEthWei) private {
         uint256 owedWei = held.owedWei;
         uint256 wantedWei = Money.ankrFor(owedWei, ankrPerEthWei);

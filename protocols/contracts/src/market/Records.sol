@@ -112,9 +112,8 @@ abstract contract Records is IDeals, Ledger {
         _requesters[account].ethWei += ethWei.toUint128();
     }
 
-    /// @dev Ends a deal, and frees its node.
-    function _end(Deal storage held, State state) internal {
-        held.state = state;
+    /// @dev Frees the node of a deal that has ended. Calls `Providers`: nothing is written after it.
+    function _free(Deal storage held) internal {
         PROVIDERS.release(held.provider, held.registration, held.need);
     }
 
