@@ -364,7 +364,11 @@ contract CouncilInvariantTest is CouncilKit {
 
     /// @dev No stake votes twice, and none that was not there.
     function _noBallotHasMoreThanWasStaked() private view {
-        for (uint64 ballot = 1; ballot <= council.latestBallot(); ++ballot) {
+        for (
+            uint64 ballot = _recent(council.latestBallot());
+            ballot <= council.latestBallot();
+            ++ballot
+        ) {
             IBallots.Ballot memory asked = council.ballotAt(ballot);
             uint256 cast = 0;
             for (uint256 i = 0; i < people; ++i) {
@@ -400,7 +404,14 @@ contract CouncilInvariantTest is CouncilKit {
     /// @dev R13.
     function _claimsAreNeverMoreThanWasPutIn() private view {
         uint256 owed = 0;
-        for (uint64 ballot = 1; ballot <= council.latestBallot(); ++ballot) {
+        for (uint64 ballot = 1; ballot < _recent(council.latestBallot()); ++ballot) {
+            owed += pot.fundedOf(ballot) - citizens.claimed(ballot);
+        }
+        for (
+            uint64 ballot = _recent(council.latestBallot());
+            ballot <= council.latestBallot();
+            ++ballot
+        ) {
             uint256 claimable = 0;
             for (uint256 i = 0; i < people; ++i) {
                 claimable += pot.claimableOf(ballot, citizens.person(i));
@@ -409,6 +420,11 @@ contract CouncilInvariantTest is CouncilKit {
             owed += pot.fundedOf(ballot) - citizens.claimed(ballot);
         }
         vm.assertEq(ankr.balanceOf(address(pot)), owed);
+    }
+
+    /// @dev The first of the last three. Those before were looked at when they were among them.
+    function _recent(uint64 latest) private pure returns (uint64) {
+        return latest < 3 ? 1 : latest - 2;
     }
 
     function _betterThan(uint64 election, address who) private view returns (uint256 count) {
