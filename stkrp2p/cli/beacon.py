@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from stkrp2p.cli.errors import Exit, Failure, config_failures
 from stkrp2p.cli.options import DefaultGroup, ReadingCommand
-from stkrp2p.cli.output import facts, print_json
+from stkrp2p.cli.output import facts, moment, print_json
 
 if TYPE_CHECKING:
     from stkrp2p.adapters.store import StoreReader
@@ -57,7 +56,7 @@ def show(*, loaded: Loaded, number: int | None, as_json: bool) -> None:
     if as_json:
         print_json("beacon-round/1", {**_document(beacon, found.value), "source": found.source})
         return
-    value, due = found.value, _time(beacon.due_ms(found.value.number))
+    value, due = found.value, moment(beacon.due_ms(found.value.number) // 1000)
     pairs = [
         ("round", f"{value.number}, due {due}"),
         ("signature", value.signature.hex()),
@@ -113,10 +112,6 @@ def _document(beacon: Beacon, value: BeaconRound) -> dict[str, object]:
     }
 
 
-def _time(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
 def find_round(config: NodeConfig, beacon: Beacon, number: int | None) -> Shown:
     """Return a round, verified.
 
@@ -133,8 +128,8 @@ def find_round(config: NodeConfig, beacon: Beacon, number: int | None) -> Shown:
 
     due = beacon.last_due(SystemClock().unix_ms())
     if due < 1 or (number is not None and number > due):
-        first = beacon.due_ms(Round(number or 1))
-        raise Failure(f"round {number or 1} is not due yet", why=f"it is on {_time(first)}")
+        first = moment(beacon.due_ms(Round(number or 1)) // 1000)
+        raise Failure(f"round {number or 1} is not due yet", why=f"it is on {first}")
     first_looked = number or max(1, due - LOOKED_MAX + 1)
     found = _in_store(config, beacon, Round(first_looked), Round(number or due))
     if found is not None and (number is not None or found.number == due):

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from stkrp2p.adapters.libp2p.identity import peer_id_text
-from stkrp2p.cli.errors import Exit, Failure, config_failures, key_failures
+from stkrp2p.cli.errors import Failure, config_failures
 from stkrp2p.cli.history import as_failures
 from stkrp2p.cli.nodes import find_node, short
-from stkrp2p.cli.onchain import ask_chain, need_rpc
+from stkrp2p.cli.onchain import account_secret, ask_chain, need_rpc
 from stkrp2p.cli.options import ReadingCommand
 from stkrp2p.cli.output import facts, print_json, print_lines, tokens
 from stkrp2p.cli.stored import read_store
-from stkrp2p.config import NodeConfig, read_network
+from stkrp2p.config import read_network
 from stkrp2p.core.fraud import MATRIX, OLD_SCORE, STRANGER, Challenge, first_wrong_word
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.score import Score
@@ -92,7 +92,7 @@ def command(
             hint=f"stkrp2p explain {short(NodeId(case.score.node))}",
         )
     work = _asking(case) if dry_run else _sending(case)
-    account = None if dry_run else account_secret(config)
+    account = None if dry_run else account_secret(config, pays_for="the challenge")
     stakes, sent = ask_chain(config, network, work, account_key=account)
     if as_json:
         print_json("challenge/1", _document(case, stakes, sent))
@@ -132,26 +132,6 @@ def _case(genesis: Genesis, contest: Contest, score: Score) -> Case:
             hint="stkrp2p replay " + str(contest.past.epoch),
         ) from error
     return Case(epoch=contest.past.epoch, score=score, challenge=challenge, word=word)
-
-
-def account_secret(config: NodeConfig) -> bytes:
-    """Return the secret of the account that challenges.
-
-    Raises:
-        Failure: None is set, or its file cannot be used.
-    """
-    from stkrp2p.adapters.keys import load_account_key  # noqa: PLC0415
-
-    if config.account_key is None:
-        raise Failure(
-            "no account pays for the challenge",
-            why='the setting "account_key" is empty',
-            hint="stkrp2p keys new account PATH, then set account_key",
-            code=Exit.USAGE,
-        )
-    with key_failures():
-        held = load_account_key(config.account_key, password_path=config.account_password)
-    return held.secret.reveal()
 
 
 async def stakes_of(chain: Web3Chain) -> Stakes:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
 from stkrp2p.cli.nodes import short
-from stkrp2p.cli.output import columns, facts
+from stkrp2p.cli.output import columns, facts, moment
 from stkrp2p.core.types import NodeId
 
 HASH_CHARACTERS = 16
@@ -116,7 +115,8 @@ def _seat_text(seat: _Seat, now_ms: int) -> str:
     if seat.is_in_force:
         since = "in force"
     else:
-        since = "over" if seat.starts_ms <= now_ms else f"signs from {_time(seat.starts_ms)}"
+        starts = moment(seat.starts_ms // 1000)
+        since = "over" if seat.starts_ms <= now_ms else f"signs from {starts}"
     return f"session {seat.session}, {who}, {share}, {since}"
 
 
@@ -138,10 +138,6 @@ def _until(session: Session, now_ms: int) -> str:
         return ""
     left_s = max(0, session.phase_ends_ms - now_ms) // 1000
     return f", at most {left_s} s more"
-
-
-def _time(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _table(session: Session) -> list[str]:

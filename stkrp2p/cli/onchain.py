@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
-from stkrp2p.cli.errors import Exit, Failure
+from stkrp2p.cli.errors import Exit, Failure, key_failures
 from stkrp2p.ports import ChainUnavailable
 
 if TYPE_CHECKING:
     from stkrp2p.adapters.chain import Web3Chain
     from stkrp2p.adapters.chain.rule import RuleChain
     from stkrp2p.config import NetworkFile, NodeConfig
+    from stkrp2p.core.network import MarketAddresses
 
 T = TypeVar("T")
 
@@ -40,6 +41,30 @@ def need_rpc(config: NodeConfig) -> None:
             hint="set rpc in the configuration file, or STKRP2P_RPC=URL",
             code=Exit.USAGE,
         )
+
+
+def account_secret(config: NodeConfig, *, pays_for: str) -> bytes:
+    """Return the secret of the account that pays.
+
+    Args:
+        config: Names the account's file.
+        pays_for: For what, for people.
+
+    Raises:
+        Failure: None is set, or its file cannot be used.
+    """
+    from stkrp2p.adapters.keys import load_account_key  # noqa: PLC0415
+
+    if config.account_key is None:
+        raise Failure(
+            f"no account pays for {pays_for}",
+            why='the setting "account_key" is empty',
+            hint="stkrp2p keys new account PATH, then set account_key",
+            code=Exit.USAGE,
+        )
+    with key_failures():
+        held = load_account_key(config.account_key, password_path=config.account_password)
+    return held.secret.reveal()
 
 
 def ask_chain(
@@ -74,6 +99,22 @@ def ask_chain(
         return trio.run(run)
 
 
+def market_of(network: NetworkFile) -> MarketAddresses:
+    """Return where a network's rule and market are.
+
+    Raises:
+        Failure: It has none.
+    """
+    if network.market is None:
+        raise Failure(
+            f"the network {network.genesis.name} has no market",
+            why="its file names no contracts of rule and market",
+            hint="add the table [market] to the network file",
+            code=Exit.USAGE,
+        )
+    return network.market
+
+
 def ask_rule(
     config: NodeConfig,
     network: NetworkFile,
@@ -90,14 +131,7 @@ def ask_rule(
     from stkrp2p.adapters.chain.rule import RuleChain  # noqa: PLC0415
 
     need_rpc(config)
-    market = network.market
-    if market is None:
-        raise Failure(
-            f"the network {network.genesis.name} has no market",
-            why="its file names no contracts of rule and market",
-            hint="add the table [market] to the network file",
-            code=Exit.USAGE,
-        )
+    market = market_of(network)
 
     async def run() -> T:
         chain = RuleChain(

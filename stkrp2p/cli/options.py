@@ -2,7 +2,7 @@
 
 A command of class `NodeCommand` has `--config` and the flags of its `settings`, and its function gets
 them as one value, `loaded`. A `ReadingCommand` has `--json` beside that, a
-`JsonCommand` has that alone.
+`JsonCommand` has that alone. One that sends to Ethereum is an `acting.ActingCommand`.
 """
 
 from __future__ import annotations
@@ -83,12 +83,16 @@ class NodeCommand(click.Command):
         """Load the settings and call the function with them."""
         flags = {key: ctx.params.pop(key) for key in self.settings}
         loaded = load(ctx.params.pop("config_path"), flags)
-        ctx.params["loaded"] = loaded
+        self.give(ctx, loaded)
         try:
             return super().invoke(ctx)
         except Failure as failure:
-            _point_at(failure, loaded)
+            failure.hint = for_node(loaded, failure.hint)
             raise
+
+    def give(self, ctx: click.Context, loaded: Loaded) -> None:
+        """Put the settings where the function gets them."""
+        ctx.params["loaded"] = loaded
 
 
 class AllSettingsCommand(NodeCommand):
@@ -108,10 +112,11 @@ class JsonCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> object:
         """Call the function; mark a failure that must be printed as JSON."""
+        is_json = bool(ctx.params["as_json"])
         try:
             return super().invoke(ctx)
         except Failure as failure:
-            failure.is_json = bool(ctx.params["as_json"])
+            failure.is_json = is_json
             raise
 
 
@@ -128,11 +133,11 @@ class DefaultGroup(click.Group):
         return super().parse_args(ctx, args if is_other else ["show", *args])
 
 
-def _point_at(failure: Failure, loaded: Loaded) -> None:
-    """Make the next command of a failure one for the same node."""
-    command = failure.hint.removeprefix("stkrp2p ")
-    if command != failure.hint and "--" not in command:
-        failure.hint = again(loaded, command)
+def for_node(loaded: Loaded, hint: str) -> str:
+    """Return what to do next; if it is a command without options, as one for the same node."""
+    command = hint.removeprefix("stkrp2p ")
+    is_plain = command != hint and "--" not in command
+    return again(loaded, command) if is_plain else hint
 
 
 def load(config_path: Path | None, flags: Mapping[str, object]) -> Loaded:

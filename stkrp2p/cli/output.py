@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 import click
 
 WIDTH_MAX = 100
 """Columns of a line."""
+
+_SPANS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 def print_json(schema: str, body: Mapping[str, object]) -> None:
@@ -58,3 +61,23 @@ def tokens(wei: int) -> str:
     """Return an amount of 18 decimals without the zeros at its end."""
     whole, part = divmod(wei, 10**18)
     return f"{whole:,}" + f".{part:018d}".rstrip("0").rstrip(".")
+
+
+def moment(unix_s: int) -> str:
+    """Return a time such as `2026-11-26 18:30:00 UTC`."""
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def span(seconds: int) -> str:
+    """Return a time in days, hours, minutes and seconds, such as `2 d 12 h`."""
+    parts, rest = [], seconds
+    for name, length in _SPANS:
+        count, rest = divmod(rest, length)
+        parts += [f"{count} {name}"] if count else []
+    return " ".join(parts) or "0 s"
+
+
+def when(at_s: int, now_s: int) -> str:
+    """Return a time, and how far away it is."""
+    away = f"in {span(at_s - now_s)}" if at_s > now_s else f"{span(now_s - at_s)} ago"
+    return f"{moment(at_s)} ({away})"

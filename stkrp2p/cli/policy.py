@@ -11,7 +11,7 @@ import click
 from stkrp2p.cli.errors import config_failures
 from stkrp2p.cli.onchain import ask_rule
 from stkrp2p.cli.options import DefaultGroup, ReadingCommand
-from stkrp2p.cli.output import columns, percent, print_json, print_lines, tokens
+from stkrp2p.cli.output import columns, percent, print_json, print_lines, span, tokens
 from stkrp2p.config import read_network
 from stkrp2p.core.policy import Parameter, Unit
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _PPM_OF_BPS = 100
 _SHARES = ("governance", "providers and requesters", "stakers", "development")
-_SPANS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +77,6 @@ def amount(value: int, unit: Unit) -> str:
             return span(value)
         case Unit.COUNT:
             return f"{value:,}"
-
-
-def span(seconds: int) -> str:
-    """Return a time in days, hours, minutes and seconds, such as `2 d 12 h`."""
-    parts, rest = [], seconds
-    for name, length in _SPANS:
-        count, rest = divmod(rest, length)
-        parts += [f"{count} {name}"] if count else []
-    return " ".join(parts) or "0 s"
 
 
 def _lines(shown: Shown) -> list[str]:

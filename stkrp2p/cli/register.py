@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stkrp2p.adapters.keys import load_account_key, load_node_key
+from stkrp2p.adapters.keys import load_node_key
 from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.cli.amounts import amount_of
 from stkrp2p.cli.errors import Exit, Failure, config_failures, key_failures
-from stkrp2p.cli.onchain import ask_chain, need_rpc
+from stkrp2p.cli.onchain import account_secret, ask_chain, need_rpc
 from stkrp2p.cli.options import ReadingCommand
 from stkrp2p.cli.output import facts, print_json, print_lines, tokens
 from stkrp2p.config import NetworkFile, NodeConfig, read_network
@@ -88,7 +88,7 @@ def command(*, loaded: Loaded, stake: int | None, dry_run: bool, mint: bool, as_
         network = read_network(config.network)
     need_rpc(config)
     with key_failures():
-        account = _account_secret(config)
+        account = account_secret(config, pays_for="the registration")
         key = load_node_key(config.node_key)
     wish = Wish(
         network=network,
@@ -105,18 +105,6 @@ def command(*, loaded: Loaded, stake: int | None, dry_run: bool, mint: bool, as_
         print_json("register/1", _document(wish, done))
     else:
         print_lines(_lines(wish, done))
-
-
-def _account_secret(config: NodeConfig) -> bytes:
-    if config.account_key is None:
-        raise Failure(
-            "no account pays for the registration",
-            why='the setting "account_key" is empty',
-            hint="stkrp2p keys new account PATH, then set account_key",
-            code=Exit.USAGE,
-        )
-    held = load_account_key(config.account_key, password_path=config.account_password)
-    return held.secret.reveal()
 
 
 def profile_of(config: NodeConfig) -> bytes:

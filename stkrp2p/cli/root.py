@@ -40,6 +40,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "Market": {
             "policy": "Show the numbers that governors set.",
+            "gov": "Govern: take a seat, propose, vote, elect.",
             "calc": "Show what a deal brings each party, and costs it.",
         },
         "Scores": {

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from stkrp2p.cli.challenge import account_secret, stakes_of, word_name
+from stkrp2p.cli.challenge import stakes_of, word_name
 from stkrp2p.cli.errors import config_failures
 from stkrp2p.cli.history import as_failures
 from stkrp2p.cli.logs import set_up_logging
 from stkrp2p.cli.nodes import short
-from stkrp2p.cli.onchain import ask_chain, need_rpc
+from stkrp2p.cli.onchain import account_secret, ask_chain, need_rpc
 from stkrp2p.cli.options import ReadingCommand
 from stkrp2p.cli.output import tokens
 from stkrp2p.cli.stored import store_failures
@@ -88,7 +88,7 @@ def command(*, loaded: Loaded, once: bool, as_json: bool) -> None:
     with config_failures():
         network = read_network(config.network)
     need_rpc(config)
-    account = account_secret(config)
+    account = account_secret(config, pays_for="the challenge")
     set_up_logging("error", config.log_format)
 
     def say(line: str, event: dict[str, object]) -> None:

@@ -9,7 +9,8 @@ import pytest
 import trio
 
 from stkrp2p.adapters.chain.rule import decisions
-from stkrp2p.cli.policy import amount, span
+from stkrp2p.cli.output import span
+from stkrp2p.cli.policy import amount
 from stkrp2p.config import dump_config, dump_network, read_network
 from stkrp2p.core.network import Genesis, MarketAddresses
 from stkrp2p.core.policy import Unit

@@ -1,0 +1,180 @@
+"""`stkrp2p gov`: govern: seats, votes, elections and stakes, each over Ethereum (R13, R15-R18, R20)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from stkrp2p.cli.acting import ActingCommand, Do
+from stkrp2p.cli.amounts import amount_of
+from stkrp2p.cli.errors import Exit, Failure
+from stkrp2p.cli.gov_elect import elect
+from stkrp2p.cli.gov_propose import propose
+from stkrp2p.cli.gov_view import proposal_list, status
+from stkrp2p.cli.output import when
+
+if TYPE_CHECKING:
+    from stkrp2p.adapters.chain.rule import RuleChain
+    from stkrp2p.cli.acting import Acting
+
+STATUS = "stkrp2p gov status"
+NUMBER = click.IntRange(min=1)
+
+_ANKR = amount_of("ANKR")
+
+
+@click.group("gov")
+def command() -> None:
+    """Govern: take a seat, propose, vote, elect, and see what to do next."""
+
+
+command.add_command(status)
+command.add_command(proposal_list)
+command.add_command(propose)
+command.add_command(elect)
+
+
+# ------------------------------------------------------------------------------- seats, stakes
+
+
+@command.command("accept", cls=ActingCommand)
+def accept(*, acting: Acting) -> None:
+    """Take the seat that this account was invited to, with the stake that it asks.
+
+    Stakes what is missing to the least stake of a governor first. The stake is bound while it sits.
+    """
+
+    async def work(chain: RuleChain, do: Do) -> str:
+        account = await chain.account()
+        if not await chain.council.is_governor(account):
+            await do(await chain.council.stake_to(await chain.council.stake_min()))
+        await do(await chain.council.accept())
+        return STATUS
+
+    acting.run(work)
+
+
+@command.command("stake", cls=ActingCommand)
+@click.argument("ankr", metavar="ANKR", type=_ANKR)
+def stake(*, acting: Acting, ankr: int) -> None:
+    """Stake up to ANKR in all, to vote in elections and referenda with it."""
+
+    async def work(chain: RuleChain, do: Do) -> str:
+        await do(await chain.council.stake_to(ankr))
+        return STATUS
+
+    acting.run(work)
+
+
+@command.command("unstake", cls=ActingCommand)
+@click.argument("ankr", metavar="ANKR", type=_ANKR)
+def unstake(*, acting: Acting, ankr: int) -> None:
+    """Ask back what is staked above ANKR; it is paid by `withdraw` after the policy's UnbondS."""
+
+    async def work(chain: RuleChain, do: Do) -> str:
+        await do(await chain.council.unstake_to(ankr))
+        return "stkrp2p gov withdraw"
+
+    acting.run(work)
+
+
+@command.command("withdraw", cls=ActingCommand)
+def withdraw(*, acting: Acting) -> None:
+    """Get paid what was asked back of the stake, once its time has come."""
+
+    async def work(chain: RuleChain, do: Do) -> str:
+        await do(await chain.council.withdraw())
+        return STATUS
+
+    acting.run(work)
+
+
+@command.command("claim", cls=ActingCommand)
+@click.argument("ballot", type=NUMBER)
+def claim(*, acting: Acting, ballot: int) -> None:
+    """Claim what voting in a ballot earned; elections and referenda are ballots (Q21)."""
+
+    async def work(chain: RuleChain, do: Do) -> str:
+        await do(await chain.voter_rewards.claim(ballot))
+        return STATUS
+
+    acting.run(work)
+
+
+# ------------------------------------------------------------------------------- proposals
+
+
+@command.command("vote", cls=ActingCommand)
+@click.argument("proposal", type=NUMBER)
+@click.argument("choice", type=click.Choice(["yes", "no", "abstain"]))
+@click.option("--as-staker", is_flag=True, help="Vote in a referendum with the stake.")
+def vote(*, acting: Acting, proposal: int, choice: str, as_staker: bool) -> None:
+    """Vote on a proposal as a governor: one governor, one vote.
+
+    To abstain is to vote: who misses too many votes one after the other loses stake.
+    """
+
+    async def work(chain: RuleChain, do: Do) -> str:
+        from stkrp2p.adapters.chain.rule.proposals import Choice  # noqa: PLC0415
+
+        proposals, chosen = chain.proposals, Choice[choice.upper()]
+        await do(
+            await proposals.vote_as_staker(proposal, chosen)
+            if as_staker
+            else await proposals.vote(proposal, chosen)
+        )
+        return STATUS
+
+    acting.run(work)
+
+
+@command.command("close", cls=ActingCommand)
+@click.argument("proposal", type=NUMBER)
+def close(*, acting: Acting, proposal: int) -> None:
+    """Close a proposal whose time is over and count its votes; anybody may.
+
+    Proposals are closed in order. What passed goes to the timelock.
+    """
+
+    async def work(chain: RuleChain, do: Do) -> str:
+        from stkrp2p.adapters.chain.rule.proposals import OperationState  # noqa: PLC0415
+
+        await do(await chain.proposals.close(proposal))
+        is_queued = await chain.proposals.operation_state(proposal) is OperationState.WAITING
+        return f"stkrp2p gov execute {proposal}" if is_queued else STATUS
+
+    acting.run(work)
+
+
+@command.command("execute", cls=ActingCommand)
+@click.argument("proposal", type=NUMBER)
+def execute(*, acting: Acting, proposal: int) -> None:
+    """Let the timelock make a passed proposal's calls, once its delay is over; anybody may."""
+
+    async def work(chain: RuleChain, do: Do) -> str:
+        from stkrp2p.adapters.chain.rule.proposals import OperationState  # noqa: PLC0415
+
+        state = await chain.proposals.operation_state(proposal)
+        if state in {OperationState.UNSET, OperationState.WAITING}:
+            raise await _not_ready(chain, proposal, is_queued=state is OperationState.WAITING)
+        await do(await chain.proposals.execute(proposal))
+        return "stkrp2p policy show"
+
+    acting.run(work)
+
+
+async def _not_ready(chain: RuleChain, proposal: int, *, is_queued: bool) -> Failure:
+    if not is_queued:
+        return Failure(
+            f"proposal {proposal} is not with the timelock",
+            why="it is not closed, it did not pass, or it calls nothing",
+            hint=STATUS,
+            code=Exit.FAILED,
+        )
+    ready_at = await chain.proposals.ready_at(proposal)
+    return Failure(
+        f"proposal {proposal} cannot be executed yet",
+        why=f"the timelock's delay ends {when(ready_at, await chain.now_s())}",
+        hint=STATUS,
+    )
