@@ -61,7 +61,7 @@ LEAD_S = 0.4
 ROUNDS_AFTER = 4
 """Rounds made by the governors that are left, once the old ones are killed."""
 
-WAIT_S_MAX = 45
+WAIT_S_MAX = 90
 """Time for anything that is waited for."""
 
 POLL_S = 0.2
