@@ -56,7 +56,7 @@ run_option = click.option("--run", metavar="FOLDER", help="Folder of the run; de
 @click.option("--light", default=2, show_default=True, help="Light nodes: they audit only.")
 @click.option("--council", type=int, help="Governors, an odd number.  [default: 5, if so many fit]")
 @click.option("--epochs", default=4, show_default=True, help="Epochs to anchor before the verdict.")
-@click.option("--down", default=1, show_default=True, help="Nodes killed after the first epoch.")
+@click.option("--down", default=1, show_default=True, help="Nodes killed once they have been up.")
 @click.option("--flaky", default=1, show_default=True, help="Nodes frozen and thawed in turn.")
 @click.option("--keep", is_flag=True, help="Leave it running; `testnet down` ends it.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the run's files land.")

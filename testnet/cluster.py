@@ -34,6 +34,7 @@ from stkrp2p.adapters.deploy import (
 )
 from stkrp2p.adapters.keys import create_account_key, create_bls_key, create_node_key
 from stkrp2p.adapters.libp2p.identity import peer_id_text
+from stkrp2p.adapters.store import SqliteStore, StoreMissing
 from stkrp2p.config import dump_config, dump_network
 from stkrp2p.core.beacon import Beacon
 from stkrp2p.core.group import Group, Purpose
@@ -69,6 +70,9 @@ PHASE_S = 6
 
 DKG_S_MAX = 60.0
 """Time the whole of it may take."""
+
+LOOK_S = 1.0
+"""How often the council's store is looked at for the score of a node that shall be killed."""
 
 STOP_S_MAX = 6.0
 """Time nodes have to end by themselves before they are killed."""
@@ -143,6 +147,8 @@ class Cluster:
     """Everything that is no node."""
 
     spawner: Spawner
+    down_from: list[Epoch] = field(default_factory=list)
+    """Of each node that was killed: the first epoch wholly without it."""
 
     def start_node(self, member: Member) -> None:
         """Start a node's process, or start it again."""
@@ -619,10 +625,20 @@ async def run_flaky(cluster: Cluster, member: Member) -> None:
 
 
 async def run_down(cluster: Cluster, member: Member) -> None:
-    """Kill a node once the second epoch has begun."""
-    genesis = cluster.genesis
-    due_ms = genesis.beacon.due_ms(
-        Round(genesis.clock.first_round + genesis.params.rounds_per_epoch)
-    )
-    await trio.sleep(max(0.0, (due_ms - SystemClock().unix_ms()) / 1000))
+    """Kill a node once an anchored epoch has it up: before, it has no score to lose."""
+    while not await _has_been_up(cluster, member):  # noqa: ASYNC110 - another process tells
+        await trio.sleep(LOOK_S)
     cluster.signal_node(member, signal.SIGKILL)
+    due = cluster.genesis.beacon.last_due(SystemClock().unix_ms())
+    cluster.down_from.append(Epoch(cluster.genesis.clock.epoch_of(due) + 1))
+
+
+async def _has_been_up(cluster: Cluster, member: Member) -> bool:
+    node = bytes.fromhex(member.entry.node)
+    try:
+        async with SqliteStore.open_reader(Path(cluster.members[0].entry.data_dir)) as store:
+            for epoch in await store.epochs(epochs_max=1):
+                return any(s.node == node and s.up_rounds for s in await store.scores(epoch))
+    except StoreMissing:
+        pass
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum, auto
 from math import ceil
@@ -13,6 +14,9 @@ NODES_MIN = 4
 
 NODES_MAX = 40
 """A process takes some 100 MB and a second of CPU to start."""
+
+FALL_EPOCHS_MIN = 3
+"""A node is up in one epoch, killed in the next, and wholly down in the third."""
 
 
 class Role(StrEnum):
@@ -26,7 +30,7 @@ class Role(StrEnum):
     """Frozen and thawed in turn."""
 
     DOWN = auto()
-    """Killed after the first epoch."""
+    """Killed once an anchored epoch has it up."""
 
     LIGHT = auto()
     """Audits only."""
@@ -61,7 +65,7 @@ class Plan:
     down: int = 1
     flaky: int = 1
     epochs: int = 4
-    """How many epochs must be anchored before the verdict; at least 2 to see a score fall."""
+    """How many epochs must be anchored before the verdict; at least 3 to see a score fall."""
 
     spare_s: int = 0
     """Seconds to wait before round 1 beyond what this machine needs to start all."""
@@ -72,8 +76,6 @@ class Plan:
             raise ValueError(f"--nodes must be from {NODES_MIN} to {NODES_MAX}, got {self.nodes}")
         if not 0 <= self.light <= NODES_MAX:
             raise ValueError(f"--light must be from 0 to {NODES_MAX}, got {self.light}")
-        if self.epochs < 1:
-            raise ValueError(f"--epochs must be at least 1, got {self.epochs}")
         if min(self.down, self.flaky) < 0:
             raise ValueError("--down and --flaky must not be negative")
         if VOID_PARTS * (self.down + self.flaky) > self.nodes:
@@ -89,6 +91,27 @@ class Plan:
                 f"--council {self.council} of {self.nodes} nodes, of which {self.down} down and "
                 f"{self.flaky} flaky: governors must be healthy; use more --nodes"
             )
+        self._check_epochs()
+
+    def _check_epochs(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"--epochs must be at least 1, got {self.epochs}")
+        if self.down and self.epochs < FALL_EPOCHS_MIN:
+            raise ValueError(
+                f"--epochs {self.epochs} with --down {self.down}: use at least {FALL_EPOCHS_MIN}, "
+                f"for a score to rise, the node to die, and the score to fall"
+            )
+
+    def is_over(self, *, folded: int, counted: int | None, down_from: Sequence[int]) -> bool:
+        """Whether a run has lasted as long as it must to show what it is for.
+
+        Args:
+            folded: How many epochs are anchored and folded.
+            counted: The latest of them that is not void.
+            down_from: Of each node that was killed, the first epoch wholly without it.
+        """
+        has_fallen = len(down_from) == self.down and all(e <= (counted or 0) for e in down_from)
+        return folded >= self.epochs and has_fallen
 
     def roles(self) -> tuple[Role, ...]:
         """Return every node's role: governors first, failing nodes and light ones last."""

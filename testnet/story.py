@@ -38,8 +38,8 @@ async def tell(
     async with running(plan, folder, console.print, keep=keep) as cluster:
         console.print(f"files      {folder}\n")
         with trio.fail_after(_planned_s(cluster) + slack_s):
-            await _run_through(cluster, console)
-            return await judge_run(cluster)
+            epochs = await _run_through(cluster, console)
+            return await judge_run(cluster, epochs)
 
 
 def _planned_s(cluster: Cluster) -> float:
@@ -49,16 +49,18 @@ def _planned_s(cluster: Cluster) -> float:
     return (genesis.beacon.due_ms(seal) - SystemClock().unix_ms()) / 1000
 
 
-async def _run_through(cluster: Cluster, console: Console) -> None:
+async def _run_through(cluster: Cluster, console: Console) -> int:
+    """Return how many epochs it took."""
     async with trio.open_nursery() as nursery:
         for member in cluster.members:
             if member.entry.role is Role.FLAKY:
                 nursery.start_soon(run_flaky, cluster, member)
             if member.entry.role is Role.DOWN:
                 nursery.start_soon(run_down, cluster, member)
-        await watch(cluster, console)
+        epochs = await watch(cluster, console)
         await trio.sleep(SETTLE_S)
         nursery.cancel_scope.cancel()
+    return epochs
 
 
 def _point_latest_at(folder: Path) -> None:

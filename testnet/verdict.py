@@ -35,11 +35,10 @@ class Standing:
     """After each epoch."""
 
 
-async def judge_run(cluster: Cluster) -> tuple[Finding, ...]:
-    """Return all findings; the run held if all of them did."""
-    epochs = cluster.plan.epochs
+async def judge_run(cluster: Cluster, epochs: int) -> tuple[Finding, ...]:
+    """Return all findings of a run of so many epochs; it held if all of them did."""
     anchored = [r.header for r in await cluster.chain.anchors(Epoch(0))][:epochs]
-    findings = [_check_anchors(cluster, anchored), *await judge_council(cluster)]
+    findings = [_check_anchors(cluster, anchored, epochs), *await judge_council(cluster)]
     findings.append(await _check_full(cluster, anchored))
     if cluster.plan.light:
         findings.append(await _check_light(cluster, anchored))
@@ -47,8 +46,8 @@ async def judge_run(cluster: Cluster) -> tuple[Finding, ...]:
     return (*findings, *_check_scores(standings), *await _check_explanation(cluster, anchored))
 
 
-def _check_anchors(cluster: Cluster, anchored: list[Header]) -> Finding:
-    epochs, void = cluster.plan.epochs, [str(h.epoch) for h in anchored if h.is_void]
+def _check_anchors(cluster: Cluster, anchored: list[Header], epochs: int) -> Finding:
+    void = [str(h.epoch) for h in anchored if h.is_void]
     taken_back = cluster.chain.voids
     return Finding(
         promise=f"{epochs} epochs are anchored on Ethereum, each once",
@@ -148,7 +147,7 @@ def _check_scores(standings: tuple[Standing, ...]) -> list[Finding]:
         findings.append(
             Finding(
                 promise="the dead node's score fell",
-                held=all(len(f) > 1 and f[-1] < f[0] for f in falls),
+                held=all(f[-1] < max(f) for f in falls),
                 detail="; ".join(" > ".join(percent(u) for u in f) for f in falls),
             )
         )

@@ -12,9 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from stkrp2p.adapters.clock import SystemClock
+from stkrp2p.adapters.store import SqliteStore
 from stkrp2p.core.score import State
 from stkrp2p.core.types import Epoch
 from testnet.cluster import Cluster, Member
+from testnet.finding import folder_of
 from testnet.manifest import is_alive
 from testnet.plan import Role
 from testnet.status import Status, ask_all
@@ -84,8 +86,8 @@ def picture(cluster: Cluster, answers: Mapping[str, Status]) -> Group:
     return Group(Text(line, style="bold"), table)
 
 
-async def watch(cluster: Cluster, console: Console) -> None:
-    """Show the table until the plan's epochs are folded by the council, or it takes too long.
+async def watch(cluster: Cluster, console: Console) -> int:
+    """Show the table until the plan is through; return how many epochs the council folded by then.
 
     Without a terminal, one line an epoch is printed instead.
 
@@ -103,8 +105,20 @@ async def watch(cluster: Cluster, console: Console) -> None:
             elif folded > last_line and "node0" in answers:
                 last_line = folded
                 console.print(f"epoch {folded} anchored and folded")
-            if "node0" in answers and folded >= cluster.plan.epochs - 1:
+            if "node0" in answers and await _is_over(cluster, folded + 1):
                 break
             await trio.sleep(1)
     if not console.is_terminal:
         console.print(picture(cluster, await ask_all(cluster.members)))
+    return folded + 1
+
+
+async def _is_over(cluster: Cluster, folded: int) -> bool:
+    if folded < cluster.plan.epochs:
+        return False
+    async with SqliteStore.open_reader(folder_of(cluster.members[0])) as store:
+        stored = [await store.epoch(epoch) for epoch in await store.epochs(epochs_max=folded)]
+    counted = [e.header.epoch for e in stored if e and e.is_anchored and not e.header.is_void]
+    return cluster.plan.is_over(
+        folded=folded, counted=max(counted, default=None), down_from=cluster.down_from
+    )

@@ -20,7 +20,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Comp
     folder = tmp_path_factory.mktemp("up") / "run"
     command = [sys.executable, "-m", "stkrp2p", "testnet", "up", "--folder", str(folder)]
     command += ["--nodes", "4", "--light", "1", "--down", "1", "--flaky", "0"]
-    command += ["--epochs", "2", "--keep", "--json"]
+    command += ["--epochs", "3", "--keep", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_S_MAX, check=False)
     return folder, done
 

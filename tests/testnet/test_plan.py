@@ -55,6 +55,11 @@ def test_round_1_is_as_far_off_as_this_machine_needs_and_no_further_on_an_idle_o
         ({"nodes": NODES_MAX + 1}, "--nodes must be from 4 to 40, got 41"),
         ({"light": -1}, "--light must be from 0 to 40, got -1"),
         ({"epochs": 0}, "--epochs must be at least 1, got 0"),
+        (
+            {"epochs": 2},
+            "--epochs 2 with --down 1: use at least 3, for a score to rise, the node to die, "
+            "and the score to fall",
+        ),
         ({"down": -1}, "--down and --flaky must not be negative"),
         ({"council": 4}, "--council must be odd, got 4"),
         (
@@ -68,3 +73,19 @@ def test_a_plan_that_can_show_nothing_is_refused(wrong: dict[str, int], message:
     with pytest.raises(ValueError) as error:  # noqa: PT011 - matched whole below
         Plan(**wrong)
     assert str(error.value) == message
+
+
+def test_a_run_goes_on_until_an_epoch_that_counts_was_wholly_without_the_dead_node() -> None:
+    plan = Plan(epochs=3)
+    assert plan.is_over(folded=3, counted=2, down_from=[2])
+    assert not plan.is_over(folded=2, counted=1, down_from=[1])
+    assert not plan.is_over(folded=3, counted=2, down_from=[])
+    assert not plan.is_over(folded=3, counted=1, down_from=[2])
+    assert not plan.is_over(folded=3, counted=None, down_from=[2])
+    assert plan.is_over(folded=5, counted=4, down_from=[3])
+
+
+def test_a_run_in_which_nobody_dies_is_over_with_its_epochs_even_if_all_were_void() -> None:
+    plan = Plan(epochs=3, down=0)
+    assert not plan.is_over(folded=2, counted=1, down_from=[])
+    assert plan.is_over(folded=3, counted=None, down_from=[])
