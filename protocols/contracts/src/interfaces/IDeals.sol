@@ -311,7 +311,8 @@ interface IDeals is ILedger, ITimelocked {
     /// @notice The epoch does not lie wholly inside the run.
     error EpochOutsideRun(uint256 deal, uint64 epoch);
 
-    /// @notice The node did what it should, or nothing was seen of it.
+    /// @notice The score shows no failure: the node did what it should, or nothing was seen of it, or
+    ///         the epoch is void.
     error NotFailing(uint256 deal, uint32 uptimePpm, uint8 state);
 
     /// @notice The challenge shows no silence of the deal's node inside the run.
@@ -354,8 +355,10 @@ interface IDeals is ILedger, ITimelocked {
 
     /// @notice Ends a deal whose provider failed, as a final anchored score of its node shows
     ///         (R59, Q12, Q15). Anybody may.
-    /// @param  shown  A score in an epoch wholly inside the run, in which something was seen of the node:
-    ///                suspended, or too little uptime.
+    /// @dev    Uptime is a mean that goes back before the run (`protocols/reputation.md`): how soon it
+    ///         falls depends on what it was. A challenge (`failSilent`) finds a dead node sooner.
+    /// @param  shown  A score in an epoch wholly inside the run that is not void: suspended, or with less
+    ///                uptime than the deal's terms ask. Something must ever have been seen of the node.
     function fail(uint256 deal, ScoreProof calldata shown) external;
 
     /// @notice Ends a deal whose node was challenged and stayed silent (R41). Anybody may.

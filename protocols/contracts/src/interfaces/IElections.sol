@@ -39,7 +39,7 @@ interface IElections {
     /// @notice Somebody who stands.
     /// @param  nodeId  Its node's Ed25519 public key; 0 if it does not stand.
     /// @param  votes   Own stake and that of its backers, in 10^-18 ANKR.
-    /// @param  place   The how manyth it stood, counted from 1.
+    /// @param  place   In which order it came to stand: 1 was first.
     struct Candidate {
         bytes32 nodeId;
         uint208 votes;

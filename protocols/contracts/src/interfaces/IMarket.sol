@@ -252,7 +252,7 @@ interface IMarket {
     /// @notice The provider is not among the lowest bids.
     error NotShortlisted(uint256 deal, address provider);
 
-    /// @notice No bid was opened: there is nobody to draw.
+    /// @notice No bid was opened: there is nobody to draw. `close` refunds.
     error NobodyRevealed(uint256 deal);
 
     /// @notice Bids are there or may come in, and the draw can still be made (R60).

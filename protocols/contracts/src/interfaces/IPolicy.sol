@@ -71,8 +71,8 @@ struct ProjectType {
 /// @param  AnswerS              How long a challenged node has to answer, once it can (R41).
 /// @param  UnbondS              From leaving to the stake's return.
 /// @param  DisqualifyS          How long a provider that failed gets no deal (R61).
-/// @param  FailBelowPpm         Uptime in one epoch below which a deal has failed (R59).
-/// @param  DisqualifyBelowPpm   Uptime below which a node disqualifies its provider (R61).
+/// @param  FailBelowPpm         Anchored uptime, in an epoch of the run, below which a deal has failed (R59).
+/// @param  DisqualifyBelowPpm   Anchored uptime below which a node disqualifies its provider (R61).
 /// @param  PriceAgeSMax         The oldest price that counts (Q10).
 /// @param  PriceMoveBpsMax      The largest move of a price that needs no confirmation (R30).
 /// @param  PriceConfirmS        How long a larger move must last before it counts.

@@ -30,8 +30,10 @@ interface IProviderStakes {
     /// @param  to       Who got it.
     event Seized(address indexed account, uint256 wanted, uint256 taken, address indexed to);
 
-    /// @notice A stake is locked once more, or once less.
+    /// @notice A stake is locked once more; `locks` are all that keep it now.
     event Locked(address indexed account, uint256 locks);
+
+    /// @notice A stake is locked once less; it may be withdrawn when `locks` is 0 and no deal runs.
     event Unlocked(address indexed account, uint256 locks);
 
     /// @notice Only the deals' contract may.
@@ -43,7 +45,7 @@ interface IProviderStakes {
     /// @notice A provider that stays keeps `stakeMin` staked.
     error StakeTooLow(uint256 stake, uint256 stakeMin);
 
-    /// @notice Nothing would move.
+    /// @notice The amount must be more than 0.
     error ZeroAmount();
 
     /// @notice Nothing of this stake was asked back.
@@ -69,7 +71,8 @@ interface IProviderStakes {
     /// @param  amount  How much, in 10^-18 ANKR; more than 0.
     function unstake(uint256 amount) external;
 
-    /// @notice Asks the caller's whole stake back: it gets no new deals, and its name is free.
+    /// @notice Asks the caller's whole stake back: it gets no new deals, and its name is free. Deals
+    ///         that run go on, and keep the stake until they have ended.
     function resign() external;
 
     /// @notice Pays out what is unbonding, once its time has come and nothing locks the stake. Who

@@ -153,7 +153,7 @@ interface IProviders is IProviderStakes, ILiveness, IScores {
     /// @notice The price is above the policy's maximum (R26).
     error PriceTooHigh(uint256 priceWei, uint256 priceWeiMax);
 
-    /// @notice Less than what serves deals now.
+    /// @notice The capacity would be less than what serves deals now.
     error CapacityBelowUse(Resources capacity, Resources inUse);
 
     /// @notice The capacity that is left is too small (R44).
@@ -251,7 +251,7 @@ interface IProviders is IProviderStakes, ILiveness, IScores {
     /// @notice Disqualifies a provider for the policy's DisqualifyS (R61). Anyone may.
     /// @dev    The score is that of the latest final epoch, and each epoch counts once for a node. A
     ///         node past vetting whose uptime is below DisqualifyBelowPpm is enough, or a suspended
-    ///         one; that it was unbound meanwhile does not help.
+    ///         one; to unbind it meanwhile does not help.
     /// @param  registration  A node that was added.
     /// @param  shown         Its score.
     function disqualify(uint256 registration, ScoreProof calldata shown) external;

@@ -12,7 +12,7 @@ interface IReceiver {
 interface IInsurance is IReceiver {
     /// @notice Pays a loss as far as its ETH reaches, by a call to `to` with all the gas there is.
     ///         Reverts if `to` refuses: then nothing is paid, and nobody else waits for it. Only the
-    ///         deals' contract may.
+    ///         payer may that was fixed at deployment: the deals' contract.
     /// @param  to      Who gets it.
     /// @param  lossWei The loss, in wei.
     /// @return paid    What was paid, in wei: the loss or all there is.

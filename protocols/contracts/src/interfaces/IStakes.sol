@@ -37,7 +37,7 @@ interface IStakes {
     /// @param  amount  How much, in 10^-18 ANKR.
     event SlashedHandedOn(uint256 amount);
 
-    /// @notice Nothing is no stake.
+    /// @notice The amount must be more than 0.
     error ZeroAmount();
 
     /// @notice There is not so much staked.

@@ -17,7 +17,7 @@ interface IVoterRewards {
     /// @notice What was put into a ballot in which nobody voted was paid back.
     event Reclaimed(uint64 indexed ballot, address indexed account, uint256 amount);
 
-    /// @notice Nothing is no reward.
+    /// @notice A reward must be more than 0.
     error ZeroReward();
 
     /// @notice The ballot is not over.
