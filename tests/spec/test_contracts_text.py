@@ -1,5 +1,6 @@
 """What the pages say of rule and market is what the contracts do, and their tests cite every row."""
 
+import json
 import re
 from pathlib import Path
 
@@ -16,6 +17,14 @@ ROWS = [9, 13, *range(15, 21), 24, *range(26, 37), *range(40, 63), 67, 68]
 
 RULE_AND_MARKET = ("Policy", "Prices", "Pot", "Providers", "Market", "Deals", "VoterRewards")
 """Contracts of ours whose privileged functions the role map lists."""
+
+ARTIFACTS = ROOT / "stkrp2p" / "adapters" / "artifacts"
+
+COUNTS_AND_PRICES = {"10", "1,000", "100,000", "21,000", "2,100", "2,600", "24,576"}
+"""What stands beside gas and sizes: how many entries, Ethereum's own prices, its limit of code."""
+
+MEASURED_ONCE = {"107,280"}
+"""Gas of a referendum's count among 100,000, too long to measure in every run."""
 
 FUNCTION = re.compile(r"\n    function (\w+)(\([^{;]*)\{(.*?)\n    \}", re.DOTALL)
 PRIVILEGED_HEAD = re.compile(r"\bonly[A-Z]\w+")
@@ -85,3 +94,21 @@ def test_every_error_and_event_says_what_it_means() -> None:
         if not before.strip().startswith("///")
     ]
     assert mute == []
+
+
+def test_gas_and_sizes_in_the_text_are_those_that_were_recorded() -> None:
+    """A figure that moved, in a snapshot or an artifact, is a figure to mend in the text."""
+    snapshots = [json.loads(p.read_text("utf-8")) for p in (CONTRACTS / "snapshots").iterdir()]
+    gas = {f"{int(value):,}" for snapshot in snapshots for value in snapshot.values()}
+    sizes = {
+        f"{len(json.loads(p.read_text('utf-8'))['runtime']) // 2 - 1:,}"
+        for p in ARTIFACTS.glob("*.json")
+        if p.stem != "build"
+    }
+    readme = (CONTRACTS / "README.md").read_text("utf-8")
+    governance = (ROOT / "protocols" / "governance.md").read_text("utf-8")
+    for text, heading in ((readme, "### Rule and market"), (governance, "## 10. What it costs")):
+        section = re.split(r"^##", text[text.index(heading) + 3 :], flags=re.MULTILINE)[0]
+        figures = set(re.findall(r"\b\d{1,3}(?:,\d{3})+\b|(?<=\| )\d+(?= \|)", section))
+        assert len(figures) > 20
+        assert figures - gas - sizes - COUNTS_AND_PRICES - MEASURED_ONCE == set()
