@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from stkrp2p.core.params import PRESETS
+
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / "protocols" / "contracts"
 SOURCES = {p.stem: p.read_text("utf-8") for p in sorted((CONTRACTS / "src").rglob("*.sol"))}
@@ -84,6 +86,25 @@ def test_every_test_that_the_table_of_attacks_names_exists() -> None:
     existing = set(re.findall(r"function (test\w+)\(", SOLIDITY_TESTS))
     assert len(named) > 20
     assert named <= existing
+
+
+def epochs_until_low(decay_q32: int, good_epochs: int, low_ppm: int = 600_000) -> int:
+    """Return how many epochs of nothing but DOWN bring the uptime of so many good ones below `low_ppm`."""
+    seen = sum((decay_q32 / 2**32) ** age for age in range(good_epochs))
+    up, epochs = seen, 0
+    while up * 1_000_000 >= seen * low_ppm:
+        up, seen = up * decay_q32 / 2**32, seen * decay_q32 / 2**32 + 1
+        epochs += 1
+    return epochs
+
+
+@pytest.mark.parametrize("preset", ["minimal", "mainnet"])
+def test_the_text_says_how_many_epochs_a_dead_node_goes_unseen_by_its_score(preset: str) -> None:
+    row = re.search(rf"^\| epochs, preset {preset} \|(.*)\|$", MARKET, re.MULTILINE)
+    assert row
+    written = [int(cell) for cell in row[1].split("|")]
+    decay = PRESETS[preset].decay_q32
+    assert written == [epochs_until_low(decay, good) for good in (1, 2, 5, 10, 50, 20_000)]
 
 
 def test_every_error_and_event_says_what_it_means() -> None:
