@@ -6,15 +6,20 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from testnet.finding import Finding
-    from testnet.plan import Plan
+
+T = TypeVar("T")
 
 EXIT_FAILED = 1
 EXIT_NOT_RUNNING = 3
@@ -22,6 +27,10 @@ EXIT_TIMED_OUT = 5
 
 SLACK_S = 60
 """How much longer than planned a run may take before it is given up."""
+
+STORY_S_MAX = 480
+"""How long the market's story may take once its network runs; on an idle machine it takes two
+minutes."""
 
 
 @click.group("testnet")
@@ -74,11 +83,6 @@ def up(
     as_json: bool,
 ) -> None:
     """Start a network, watch it audit itself, and judge whether its promises held."""
-    import trio  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-
-    from testnet.anvil import AnvilFailed, AnvilMissing  # noqa: PLC0415
-    from testnet.cluster import ClusterFailed  # noqa: PLC0415
     from testnet.plan import Plan, council_that_fits  # noqa: PLC0415
     from testnet.story import tell  # noqa: PLC0415
 
@@ -90,42 +94,79 @@ def up(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     chosen = (folder or _fresh_folder()).resolve()
-    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 100, highlight=False)
-    run = partial(tell, plan, chosen, console, keep=keep, slack_s=SLACK_S)
-    failure: BaseException
-    try:
-        findings = trio.run(run)
-    except BaseExceptionGroup as group_of_one:
-        failure = group_of_one
-        while isinstance(failure, BaseExceptionGroup):
-            failure = failure.exceptions[0]
-    except (AnvilMissing, AnvilFailed, ClusterFailed, trio.TooSlowError) as error:
-        failure = error
-    except KeyboardInterrupt as error:
-        failure = error
-    else:
-        _conclude(findings, chosen, as_json=as_json)
-    _explain_failure(failure, plan, chosen)
+    run = partial(tell, plan, chosen, _console(as_json=as_json), keep=keep, slack_s=SLACK_S)
+    findings = _run(
+        run,
+        chosen,
+        too_slow=f"{plan.epochs} epochs were not anchored in the time planned, plus {SLACK_S} s",
+    )
+    hint = f"stkrp2p explain NODE --config {_short(chosen)}/node0/config.toml"
+    _conclude(findings, chosen, hint, as_json=as_json)
 
 
-def _explain_failure(failure: BaseException, plan: Plan, folder: Path) -> NoReturn:
+@group.command()
+@click.option("--keep", is_flag=True, help="Leave it running; `testnet down` ends it.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where the run's files land.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+def market(*, keep: bool, folder: Path | None, as_json: bool) -> None:
+    """Play a market on real nodes: votes, bids, a draw, work, money, and a provider that fails.
+
+    Six nodes start, three of them the governors' and three those of providers. Takes two and a half
+    minutes.
+    """
+    from testnet.market_story import tell_market  # noqa: PLC0415
+
+    chosen = (folder or _fresh_folder()).resolve()
+    console = _console(as_json=as_json)
+    run = partial(tell_market, chosen, console, keep=keep, story_s_max=STORY_S_MAX)
+    told = _run(run, chosen, too_slow=f"the story did not end within {STORY_S_MAX} s")
+    config = f"--config {_short(chosen)}/node0/config.toml"
+    hint = f"stkrp2p policy show {config}" if keep else f"stkrp2p roster {config}"
+    times = {"duration_s": told.duration_s, "detection_s": told.detection_s}
+    _conclude(told.findings, chosen, hint, times, as_json=as_json)
+
+
+def _console(*, as_json: bool) -> Console:
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(stderr=as_json, width=None if sys.stdout.isatty() else 100, highlight=False)
+
+
+def _run(run: Callable[[], Awaitable[T]], folder: Path, *, too_slow: str) -> T:
+    """Run a story to its end, or say why it has none and exit."""
     import trio  # noqa: PLC0415
 
+    try:
+        return trio.run(run)
+    except BaseException as error:  # noqa: BLE001 - what it does not explain is raised again
+        failure = error
+        while isinstance(failure, BaseExceptionGroup):
+            failure = failure.exceptions[0]
+        return _explain_failure(failure, folder, too_slow)
+
+
+def _explain_failure(failure: BaseException, folder: Path, too_slow: str) -> NoReturn:
+    import trio  # noqa: PLC0415
+
+    from stkrp2p.ports import ChainUnavailable  # noqa: PLC0415
     from testnet.anvil import AnvilFailed, AnvilMissing  # noqa: PLC0415
     from testnet.cluster import ClusterFailed  # noqa: PLC0415
 
+    where = _short(folder)
     match failure:
         case AnvilMissing() | AnvilFailed() | ClusterFailed():
-            _fail("the network did not start", str(failure), f"read the logs in {_short(folder)}")
+            _fail("the network did not start", str(failure), f"read the logs in {where}")
+        case ChainUnavailable():
+            _fail("the chain did not do a step", str(failure), f"read {where}/anvil.log")
         case trio.TooSlowError():
             _fail(
                 "the run took too long",
-                f"{plan.epochs} epochs were not anchored in the time planned, plus {SLACK_S} s",
-                f"`stkrp2p testnet logs --run {_short(folder)}`; a busy machine may need fewer nodes",
+                too_slow,
+                f"`stkrp2p testnet logs --run {where}`; a busy machine may need fewer nodes",
                 EXIT_TIMED_OUT,
             )
         case KeyboardInterrupt():
-            _fail("interrupted", "Ctrl-C", f"the run's files are in {_short(folder)}")
+            _fail("interrupted", "Ctrl-C", f"the run's files are in {where}")
         case _:
             raise failure
 
@@ -136,11 +177,19 @@ def _fresh_folder() -> Path:
     return RUNS / time.strftime("%Y%m%d-%H%M%S")
 
 
-def _conclude(findings: tuple[Finding, ...], folder: Path, *, as_json: bool) -> NoReturn:
+def _conclude(
+    findings: tuple[Finding, ...],
+    folder: Path,
+    hint: str,
+    times: Mapping[str, float] = MappingProxyType({}),
+    *,
+    as_json: bool,
+) -> NoReturn:
     held = all(f.held for f in findings)
     if as_json:
         rows = [{"promise": f.promise, "held": f.held, "detail": f.detail} for f in findings]
-        click.echo(json.dumps({"held": held, "folder": str(folder), "findings": rows}, indent=2))
+        said = {"held": held, "folder": str(folder), "findings": rows, **times}
+        click.echo(json.dumps(said, indent=2))
     else:
         click.echo("\nverdict")
         for finding in findings:
@@ -148,7 +197,9 @@ def _conclude(findings: tuple[Finding, ...], folder: Path, *, as_json: bool) -> 
             click.echo(f"          {finding.detail}")
         count = sum(f.held for f in findings)
         click.echo(f"\n{count} of {len(findings)} promises held. Files: {_short(folder)}")
-        click.echo(f"next: stkrp2p explain NODE --config {_short(folder)}/node0/config.toml")
+        for name, seconds in times.items():
+            click.echo(f"{name.removesuffix('_s')}: {seconds:.1f} s")
+        click.echo(f"next: {hint}")
     sys.exit(0 if held else EXIT_FAILED)
 
 

@@ -32,13 +32,14 @@ from stkrp2p.adapters.deploy import (
     deploy,
     deploy_council,
 )
+from stkrp2p.adapters.deploy_market import MarketPlan, deploy_market
 from stkrp2p.adapters.keys import create_account_key, create_bls_key, create_node_key
 from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.adapters.store import SqliteStore, StoreMissing
 from stkrp2p.config import dump_config, dump_network
 from stkrp2p.core.beacon import Beacon
 from stkrp2p.core.group import Group, Purpose
-from stkrp2p.core.network import Genesis
+from stkrp2p.core.network import Genesis, MarketAddresses
 from stkrp2p.core.params import MINIMAL
 from stkrp2p.core.roster import Profile, sign_claim
 from stkrp2p.core.types import Epoch, Kind, NodeId, Round, UnixMs
@@ -53,9 +54,6 @@ STAKE_FULL = 100_000 * ANKR
 STAKE_LIGHT = 10_000 * ANKR
 BOND = 50_000 * ANKR
 """What each governor answers with for what the council signs."""
-
-CHALLENGE_S = 120
-"""How long an anchor may be challenged: ten epochs."""
 
 BLOCK_S = 1
 """Seconds from block to block once everybody is registered; before, each transaction has its own."""
@@ -147,6 +145,12 @@ class Cluster:
     """Everything that is no node."""
 
     spawner: Spawner
+    market: MarketAddresses | None
+    """Where rule and market are, if the network has them."""
+
+    deployed: Deployed
+    """The other contracts."""
+
     down_from: list[Epoch] = field(default_factory=list)
     """Of each node that was killed: the first epoch wholly without it."""
 
@@ -246,15 +250,24 @@ def free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-async def _call(rpc: str, method: str, *params: object) -> None:
+async def call(rpc: str, method: str, *params: object) -> object:
+    """Ask the chain something directly, or order it; return its result.
+
+    Raises:
+        ClusterFailed: The chain refused.
+    """
     order = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     async with httpx.AsyncClient() as client:
-        (await client.post(rpc, json=order)).raise_for_status()
+        answer = (await client.post(rpc, json=order)).raise_for_status().json()
+    if "error" in answer:
+        raise ClusterFailed(f"anvil refused {method}: {answer['error'].get('message')}")
+    return answer["result"]
 
 
-async def _fund(rpc: str, addresses: Sequence[bytes]) -> None:
+async def fund(rpc: str, addresses: Sequence[bytes]) -> None:
+    """Give accounts `FUNDS_WEI` of ether each."""
     for address in addresses:
-        await _call(rpc, "anvil_setBalance", f"0x{address.hex()}", hex(FUNDS_WEI))
+        await call(rpc, "anvil_setBalance", f"0x{address.hex()}", hex(FUNDS_WEI))
 
 
 def _members(plan: Plan, site: Site, folder: Path, chain_id: int) -> list[Member]:
@@ -375,6 +388,10 @@ async def _until_serving(url: str, *, log: Path, time_s: float = 15.0) -> None:
     raise ClusterFailed(f"{url} does not serve; see {log}")
 
 
+MarketPlanner = Callable[[Sequence[Member]], MarketPlan]
+"""Plans rule and market for a network's members, the governors first among them."""
+
+
 @asynccontextmanager
 async def running(
     plan: Plan,
@@ -383,6 +400,7 @@ async def running(
     *,
     keep: bool = False,
     site: Site | None = None,
+    market: MarketPlanner | None = None,
 ) -> AsyncIterator[Cluster]:
     """Run a local network for the time of the context.
 
@@ -392,6 +410,7 @@ async def running(
         say: Told, in a line, what is being done.
         keep: Leave the processes running at the end; `stop` ends them later.
         site: Where it lives; on loopback if not said.
+        market: Plans rule and market, which are deployed with the rest; without, there are none.
 
     Raises:
         ClusterFailed: Something did not start.
@@ -405,7 +424,7 @@ async def running(
     members: list[Member] = []
     is_built = False
     try:
-        build = _Build(plan, site, folder, say, node.url, processes, spawner, members)
+        build = _Build(plan, site, folder, say, node.url, processes, spawner, members, market)
         cluster = await build.cluster()
         is_built = True
         with closing(cluster.chain):
@@ -434,6 +453,7 @@ class _Build:
     processes: dict[str, subprocess.Popen[bytes]]
     spawner: Spawner
     members: list[Member]
+    market: MarketPlanner | None
     began_s: float = field(default_factory=time.monotonic)
 
     async def cluster(self) -> Cluster:
@@ -442,17 +462,18 @@ class _Build:
         self.say(f"chain      anvil at {self.rpc}")
         self.members += _members(self.plan, self.site, self.folder, anvil.CHAIN_ID)
         deployer = create_account_key(self.folder / "deployer.key")
-        await _fund(self.rpc, [deployer.address, *(m.operator for m in self.members)])
+        await fund(self.rpc, [deployer.address, *(m.operator for m in self.members)])
         council, group = await self._generate_keys(deployer.secret.reveal())
         beacon, beacon_url = await self._beacon(group)
         deployed = await self._deploy(deployer.secret.reveal(), beacon, council, group)
+        market = await self._deploy_market(deployer.secret.reveal(), deployed)
         network = self.folder / "network.toml"
-        text = dump_network(deployed.genesis, (), deploy_block=deployed.block)
+        text = dump_network(deployed.genesis, (), deploy_block=deployed.block, market=market)
         await trio.Path(network).write_text(text)
         for member in self.members:
             self._configure(member, network, beacon_url)
             self._start_service(member)
-        cluster = self._assemble(deployed, network, beacon_url)
+        cluster = self._assemble(deployed, market, network, beacon_url)
         await _register_all(cluster, deployed)
         self.say(f"registry   {len(self.members)} nodes registered and staked")
         for member in self.members:
@@ -534,13 +555,23 @@ class _Build:
             first_round=Round(1),
             council=council,
             council_key=group.public_key(Purpose.ANCHOR),
-            policy=Policy(bond_min=BOND, challenge_s=CHALLENGE_S),
+            policy=Policy(bond_min=BOND, challenge_s=self.plan.challenge_s),
         )
         deployed = await deploy(self.rpc, deployer, plan)
         self.say(f"contracts  registry 0x{deployed.genesis.registry.hex()}")
         self.say(f"           anchor   0x{deployed.genesis.anchor.hex()}")
         self.say(f"           verifier 0x{deployed.assignment_verifier.hex()} (who audits whom)")
         return deployed
+
+    async def _deploy_market(self, deployer: bytes, deployed: Deployed) -> MarketAddresses | None:
+        if self.market is None:
+            return None
+        plan = self.market(self.members)
+        addresses = await deploy_market(self.rpc, deployer, deployed, plan)
+        self.say(f"           council  0x{addresses.council.hex()} (seats, votes, elections)")
+        self.say(f"           market   0x{addresses.market.hex()}")
+        self.say(f"           deals    0x{addresses.deals.hex()}")
+        return addresses
 
     def _start_beacon(self, beacon: Beacon, key: Path) -> str:
         host, log = self.site.shared_host, self.folder / "beacon.log"
@@ -558,7 +589,9 @@ class _Build:
             log = self.folder / f"{name}.log"
             self.processes[name] = _spawn([*command, member.host, "127.0.0.1"], log)
 
-    def _assemble(self, deployed: Deployed, network: Path, beacon_url: str) -> Cluster:
+    def _assemble(
+        self, deployed: Deployed, market: MarketAddresses | None, network: Path, beacon_url: str
+    ) -> Cluster:
         facts = Manifest(
             folder=str(self.folder),
             network=str(network),
@@ -577,6 +610,8 @@ class _Build:
             chain=Web3Chain(deployed.genesis, [self.rpc], deploy_block=deployed.block),
             processes=self.processes,
             spawner=self.spawner,
+            market=market,
+            deployed=deployed,
         )
 
 
@@ -590,7 +625,7 @@ async def _register_all(cluster: Cluster, deployed: Deployed) -> None:
     async with trio.open_nursery() as nursery:
         for member in cluster.members:
             nursery.start_soon(_register, member, deployed, rpc)
-    await _call(rpc, "evm_setIntervalMining", BLOCK_S)
+    await call(rpc, "evm_setIntervalMining", BLOCK_S)
     if SystemClock().unix_ms() >= cluster.genesis.start_ms(Epoch(0)):
         raise ClusterFailed(
             "the nodes were not registered before round 1: the machine is too busy; "

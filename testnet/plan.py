@@ -70,6 +70,9 @@ class Plan:
     spare_s: int = 0
     """Seconds to wait before round 1 beyond what this machine needs to start all."""
 
+    challenge_s: int = 120
+    """How long an anchor may be challenged before it is final; ten epochs unless said."""
+
     def __post_init__(self) -> None:
         """Refuse a network that cannot show what it is for."""
         if not NODES_MIN <= self.nodes <= NODES_MAX:

@@ -34,7 +34,7 @@ async def tell(
         ClusterFailed: It did not start.
         trio.TooSlowError: Not all epochs were anchored in the time they take plus `slack_s`.
     """
-    _point_latest_at(folder)
+    point_latest_at(folder)
     async with running(plan, folder, console.print, keep=keep) as cluster:
         console.print(f"files      {folder}\n")
         with trio.fail_after(_planned_s(cluster) + slack_s):
@@ -63,7 +63,8 @@ async def _run_through(cluster: Cluster, console: Console) -> int:
     return epochs
 
 
-def _point_latest_at(folder: Path) -> None:
+def point_latest_at(folder: Path) -> None:
+    """Let `runs/latest` point at a run, if that is where it is."""
     if folder.parent != RUNS.resolve():
         return
     folder.parent.mkdir(exist_ok=True)

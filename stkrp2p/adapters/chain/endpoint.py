@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -50,6 +51,11 @@ TOO_LARGE = -1
 
 ERROR_TEXT_MAX = 200
 """Most characters of an endpoint's error message that are shown or logged."""
+
+
+_READING = threading.Lock()
+"""Held while an answer is read. msgspec learns a type when it first meets it, and while it does
+(it runs Python for that, so another thread may come in) to use the same type ends the process."""
 
 
 class EndpointFailed(Exception):
@@ -151,7 +157,8 @@ class Endpoint:
         try:
             answer = msgspec.convert(self._request(method, params), _Answer)
             if answer.error is None:
-                return parse(answer.result)
+                with _READING:
+                    return parse(answer.result)
         except httpx.HTTPStatusError as error:
             raise EndpointFailed(f"{method}: HTTP {error.response.status_code}") from None
         except httpx.TransportError as error:
