@@ -72,8 +72,8 @@ async def _decide(scene: Scene) -> int:
     votes = f"{record.yes} yes, {record.no} no"
     scene.tell("council", f"proposal {proposal}: {votes}; queued in the timelock for {DELAY_S} s")
     await enact(anybody, proposal, wait_until=scene.wait_until)
-    allowed = ", ".join(p.terms.told() for p in scene.cast.providers)
-    scene.tell("timelock", f"lets in {allowed}")
+    for provider in scene.cast.providers:
+        scene.tell("timelock", f"lets in {provider.terms.told()}")
     return proposal
 
 
