@@ -120,8 +120,8 @@ def market(*, keep: bool, folder: Path | None, as_json: bool) -> None:
     console = _console(as_json=as_json)
     run = partial(tell_market, chosen, console, keep=keep, story_s_max=STORY_S_MAX)
     told = _run(run, chosen, too_slow=f"the story did not end within {STORY_S_MAX} s")
-    config = f"--config {_short(chosen)}/node0/config.toml"
-    hint = f"stkrp2p policy show {config}" if keep else f"stkrp2p roster {config}"
+    look = "policy show" if keep else "explain NODE"
+    hint = f"stkrp2p {look} --config {_short(chosen)}/node0/config.toml"
     times = {"duration_s": told.duration_s, "detection_s": told.detection_s}
     _conclude(told.findings, chosen, hint, times, as_json=as_json)
 

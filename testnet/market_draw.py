@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stkrp2p.adapters.chain.rule.market import AuctionRecord, Entry, Shortlist
+from stkrp2p.adapters.chain.rule.auctions import AuctionRecord, Entry, Shortlist
 from stkrp2p.adapters.store import SqliteStore, StoreError
 from stkrp2p.core.anchor import differences
 from stkrp2p.core.beacon import verified

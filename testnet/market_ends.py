@@ -104,8 +104,8 @@ async def fail(scene: Scene, record: DealRecord, deal: int, provider: Provider) 
     failed_at_s = scene.cluster.genesis.start_ms(Epoch(shown.header.epoch)) // 1000
     paid = cover_of(record, failed_at_s, stake_wei, price)
     scene.tell("deals", f"deal {deal} failed by that proof, {detection_s:.1f} s after the kill;")
-    loss = f"{eth(paid.provider_eth)} and {ankr(paid.provider_ankr)}"
-    scene.tell("", f"{provider.name} pays the loss, {loss}; the requester gets all back")
+    loss = eth(paid.provider_eth) if paid.provider_eth else ankr(paid.provider_ankr)
+    scene.tell("", f"{provider.name} pays the loss, {loss}")
     scene.findings.append(
         compared(
             f"deal {deal}: its provider pays and the requester gets its money back, to the wei",

@@ -42,6 +42,8 @@ POLICY = replace(
         Parameter.USD_PER_RAM_GB_HOUR: 10 * UNIT,
         Parameter.USD_PER_STORAGE_GB_HOUR: UNIT // 10,
         Parameter.USD_PER_MBPS_HOUR: UNIT * 4 // 10,
+        Parameter.COMMIT_S: 6,
+        Parameter.REVEAL_S: 6,
         # A failure in a project's last second can be shown: the epoch is sealed and anchored within
         # 5 s, is final CHALLENGE_S later, and there is time for the transaction.
         Parameter.REVIEW_S: CHALLENGE_S + 10,
@@ -131,7 +133,7 @@ PLAN = Plan(
     council=GOVERNORS,
     down=0,
     flaky=0,
-    spare_s=4,
+    spare_s=2,
     challenge_s=CHALLENGE_S,
 )
 """The fewest nodes that have a council of three and three providers; one dead of six voids no epoch.

@@ -66,7 +66,7 @@ async def _decide(scene: Scene) -> int:
     """Propose, vote, wait, and carry out; return the proposal's number."""
     calls = _calls(scene)
     governors, anybody = [g.chain for g in scene.cast.governors], scene.cast.anybody.chain
-    scene.tell("council", f"{scene.cast.governors[0].name} proposes: {SUMMARY}; all three vote")
+    scene.tell("council", f"{scene.cast.governors[0].name} proposes: {SUMMARY}")
     proposal = await decide(governors, anybody, calls, summary=SUMMARY, wait_until=scene.wait_until)
     record = await anybody.proposals.proposal(proposal)
     votes = f"{record.yes} yes, {record.no} no"

@@ -8,8 +8,8 @@ import httpx
 import trio
 
 from stkrp2p.adapters.chain.rule import Rejected
+from stkrp2p.adapters.chain.rule.auctions import Request
 from stkrp2p.adapters.chain.rule.deals import DealRecord
-from stkrp2p.adapters.chain.rule.market import Request
 from stkrp2p.adapters.clock import SystemClock
 from stkrp2p.adapters.drand import DrandBeacons
 from stkrp2p.core.draw import Auction

@@ -15,7 +15,7 @@ from stkrp2p.adapters.chain.rule import RuleChain, decisions
 from stkrp2p.adapters.chain.rule.policy import ProjectType
 from stkrp2p.adapters.chain.rule.prices import Asset
 from stkrp2p.adapters.chain.rule.proofs import ProvedMember, ProvedScore
-from stkrp2p.adapters.chain.rule.proposals import Choice, TimelockCall
+from stkrp2p.adapters.chain.rule.proposals import TimelockCall
 from stkrp2p.adapters.chain.rule.providers import Application, Tier
 from stkrp2p.adapters.deploy import ANKR, Deployed
 from stkrp2p.adapters.deploy_market import FEED_DECIMALS, Feed, MarketPlan, deploy_market
@@ -31,6 +31,7 @@ from stkrp2p.core.policy import MINIMAL, Parameter
 from stkrp2p.core.roster import Member, Roster
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Kind, Operator, Round
+from testnet import market_moves
 from tests.adapters.chain_kit import (
     ALICE,
     COUNCIL,
@@ -121,6 +122,9 @@ class MarketNet(Net):
     def now_s(self) -> int:
         return int(block(self.url)["timestamp"], 16)
 
+    async def wait_until(self, time_s: int) -> None:
+        self.wait(max(0, time_s - self.now_s()))
+
     def wait(self, seconds: int) -> None:
         rpc(self.url, "evm_increaseTime", seconds)
         rpc(self.url, "evm_mine")
@@ -149,23 +153,19 @@ def rich(net: MarketNet, *keys: bytes, ankr: int = 10**6 * ANKR) -> None:
 
 async def seat(net: MarketNet) -> None:
     """Let both governors stake and take their seats."""
-    for key, _ in GOVERNORS:
-        rich(net, key)
-        party = net.party(key)
-        await party.send(await party.council.stake_to(VALUES[Parameter.GOVERNOR_STAKE_MIN]))
-        await party.send(await party.council.accept())
+    rich(net, *(key for key, _ in GOVERNORS))
+    await market_moves.take_seats(governors(net), VALUES[Parameter.GOVERNOR_STAKE_MIN])
+
+
+def governors(net: MarketNet) -> list[RuleChain]:
+    return [net.party(key) for key, _ in GOVERNORS]
 
 
 async def decide(net: MarketNet, *calls: TimelockCall) -> int:
     """Let both governors vote yes on calls, and queue them; return the proposal's number."""
-    carol, dave = (net.party(key) for key, _ in GOVERNORS)
-    await carol.send(await carol.proposals.propose(calls, summary="do it"))
-    proposal = await carol.proposals.latest_proposal()
-    for governor in (carol, dave):
-        await governor.send(await governor.proposals.vote(proposal, Choice.YES))
-    net.wait(VALUES[Parameter.VOTING_S] + 1)
-    await carol.send(await carol.proposals.close(proposal))
-    return proposal
+    return await market_moves.decide(
+        governors(net), net.party(CAROL), calls, summary="do it", wait_until=net.wait_until
+    )
 
 
 # ------------------------------------------------------------------------------- trade
@@ -281,9 +281,7 @@ async def _approve(net: MarketNet) -> None:
 async def enact(net: MarketNet, *calls: TimelockCall) -> int:
     """Let the council decide calls, and make them; return the proposal's number."""
     proposal = await decide(net, *calls)
-    net.wait(DELAY_S)
-    party = net.party(ALICE)
-    await party.send(await party.proposals.execute(proposal))
+    await market_moves.enact(net.party(ALICE), proposal, wait_until=net.wait_until)
     return proposal
 
 

@@ -16,7 +16,8 @@ from stkrp2p.adapters.chain.rule.prices import Asset
 from stkrp2p.adapters.deploy import ANKR
 from stkrp2p.core.draw import Auction
 from stkrp2p.core.policy import Parameter
-from stkrp2p.core.types import Epoch, Operator, Round
+from stkrp2p.core.types import Epoch, Round
+from testnet import market_moves
 from tests.adapters.chain_kit import ALICE, rpc
 from tests.adapters.market_kit import (
     ANKR_USD,
@@ -61,8 +62,7 @@ async def open_auction(net: MarketNet, request: Request = REQUEST) -> int:
 
 def auction_of(net: MarketNet, deal: int) -> Auction:
     assert net.market is not None
-    market = Operator(net.market.market)
-    return Auction(chain_id=net.genesis.chain_id, market=market, deal=deal)
+    return market_moves.auction_of(net.genesis, net.market, deal)
 
 
 @dataclass(frozen=True)
@@ -344,6 +344,18 @@ async def test_a_dispute_is_ruled_by_vote_and_its_loss_is_paid(
     assert owed.eth_wei == 16 * 10**18 + K_ETH
     await alice.send(await alice.deals.collect())
     assert (await alice.deals.collect()).done == "deals owe the account nothing"
+
+
+async def test_a_failure_is_paid_for_in_ankr_in_the_same_transaction(
+    net: MarketNet, epoch: Epoch0, tmp_path: Path
+) -> None:
+    # R59, Q12: with an estimate's gas the payment would start and not end.
+    deal = await running(net, tmp_path, epoch)
+    alice = net.party(ALICE)
+    await alice.send(await alice.deals.dispute(deal, "it never answered"))
+    await enact(net, decisions.rule_failed(net.market, deal, loss_wei=K_ETH + 10**15))
+    record = await alice.deals.deal(deal)
+    assert (record.state, record.is_compensated, record.owed_wei) == (State.FAILED, True, 0)
 
 
 async def test_what_shows_no_failure_is_refused_with_the_reason(
