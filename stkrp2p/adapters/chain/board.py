@@ -21,7 +21,7 @@ from stkrp2p.adapters.chain.endpoint import (
     WrongChain,
     unhex,
 )
-from stkrp2p.adapters.chain.wallet import FEE_WEI_MAX, Call, Rejected, Wallet, read_int
+from stkrp2p.adapters.chain.wallet import FEE_WEI_MAX, Account, Call, Rejected, read_int
 from stkrp2p.adapters.chain.web3chain import (
     MINED_POLL_S_MAX,
     MINED_S_MAX,
@@ -30,14 +30,12 @@ from stkrp2p.adapters.chain.web3chain import (
     send_and_wait,
     view,
 )
-from stkrp2p.adapters.libraries import load_in_thread
 from stkrp2p.core.group import GOVERNORS_MAX
 from stkrp2p.core.merkle import keccak256
 from stkrp2p.core.types import NodeId, UnixMs
 from stkrp2p.ports import (
     BoardSession,
     ChainState,
-    ChainUnavailable,
     Governor,
     Justification,
     Phase,
@@ -118,9 +116,7 @@ class Web3Board:
         )
         self._chain_id = chain_id
         self._contract = contract
-        self._account_key = account_key
-        self._fee_wei_max = fee_wei_max
-        self._wallet: Wallet | None = None
+        self._account = Account(account_key, chain_id=chain_id, fee_wei_max=fee_wei_max)
         self._posting = trio.Lock()
 
     @property
@@ -143,7 +139,7 @@ class Web3Board:
         Raises:
             ChainUnavailable: There is no account.
         """
-        return (await self._open_wallet()).address
+        return (await self._account.wallet()).address
 
     async def session(self) -> BoardSession | None:
         """Return the latest session, by the newest block; `None` before the first.
@@ -195,7 +191,7 @@ class Web3Board:
 
     async def preview_support(self, session: int, governors: Sequence[Governor]) -> Preview:
         """Return what `support` would cost, and send nothing; raises as it does."""
-        wallet = await self._open_wallet()
+        wallet = await self._account.wallet()
         call = _call(self._contract, "support", session, tuple(governors))
         return await self._endpoints.use(
             lambda e: preview_of(e, wallet, f"{CONTRACT}.support", call)
@@ -277,22 +273,8 @@ class Web3Board:
                     raise
 
     async def _send(self, call: Call) -> None:
-        receipt = await send_and_wait(self._endpoints, await self._open_wallet(), call)
+        receipt = await send_and_wait(self._endpoints, await self._account.wallet(), call)
         log.info("board post", extra={"transaction": receipt.transaction})
-
-    async def _open_wallet(self) -> Wallet:
-        if self._account_key is None:
-            raise ChainUnavailable("no account is configured to pay for transactions")
-        if self._wallet is None:
-            await load_in_thread()
-            self._wallet = await trio.to_thread.run_sync(
-                lambda: Wallet(
-                    self._account_key or b"",
-                    chain_id=self._chain_id,
-                    fee_wei_max=self._fee_wei_max,
-                )
-            )
-        return self._wallet
 
     async def _has_opened(self, number: int, receivers: tuple[Governor, ...]) -> bool:
         shown = await self._shown(number)

@@ -19,6 +19,7 @@ import trio
 from stkrp2p.adapters.chain.abi import error_of
 from stkrp2p.adapters.chain.endpoint import Endpoint, EndpointFailed, Refused, unhex
 from stkrp2p.adapters.chain.follower import Block, Hex, latest_block
+from stkrp2p.adapters.libraries import load_in_thread
 from stkrp2p.ports import ChainUnavailable
 
 log = logging.getLogger(__name__)
@@ -313,6 +314,39 @@ class Wallet:
             return
         sent.fee_wei, sent.tip_wei = fee, min(tip, fee)
         await trio.to_thread.run_sync(self._sign, sent)
+
+
+class Account:
+    """An account whose wallet is made when it is first needed: that loads libraries for a second."""
+
+    def __init__(self, key: bytes | None, *, chain_id: int, fee_wei_max: int) -> None:
+        """Set up.
+
+        Args:
+            key: secp256k1 secret, 32 bytes; `None` if there is no account.
+            chain_id: The chain it sends on.
+            fee_wei_max: Most to offer for a unit of gas.
+        """
+        self._key = key
+        self._chain_id = chain_id
+        self._fee_wei_max = fee_wei_max
+        self._wallet: Wallet | None = None
+
+    async def wallet(self) -> Wallet:
+        """Return its wallet.
+
+        Raises:
+            ChainUnavailable: There is no account.
+        """
+        key = self._key
+        if key is None:
+            raise ChainUnavailable("no account is configured to pay for transactions")
+        if self._wallet is None:
+            await load_in_thread()
+            self._wallet = await trio.to_thread.run_sync(
+                lambda: Wallet(key, chain_id=self._chain_id, fee_wei_max=self._fee_wei_max)
+            )
+        return self._wallet
 
 
 def rejection(error: Refused) -> Exception:

@@ -36,6 +36,7 @@ from stkrp2p.adapters.chain.follower import Follower, latest_block
 from stkrp2p.adapters.chain.wallet import (
     BUMP_BLOCKS,
     FEE_WEI_MAX,
+    Account,
     Call,
     Fate,
     Receipt,
@@ -45,7 +46,6 @@ from stkrp2p.adapters.chain.wallet import (
     read_int,
     rejection,
 )
-from stkrp2p.adapters.libraries import load_in_thread
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.fraud import Challenge
@@ -132,9 +132,7 @@ class Web3Chain:
             [Endpoint(url, request_s_max=request_s_max) for url in endpoints], self._check
         )
         self._follower = Follower(genesis, deploy_block=deploy_block, confirmations=confirmations)
-        self._account_key = account_key
-        self._fee_wei_max = fee_wei_max
-        self._wallet: Wallet | None = None
+        self._account = Account(account_key, chain_id=genesis.chain_id, fee_wei_max=fee_wei_max)
         self._anchoring: tuple[bytes, Sent] | None = None
         """What was last sent to be anchored, as data of a call, and its transaction."""
 
@@ -275,7 +273,7 @@ class Web3Chain:
             return
         if header.epoch > next_epoch:
             raise Rejected("EpochNotNext", f"EpochNotNext({header.epoch}, {next_epoch})")
-        wallet = await self._open_wallet()
+        wallet = await self._account.wallet()
         if self._anchoring is not None and self._anchoring[0] == call.data:
             fate, _ = await wallet.push(endpoint, self._anchoring[1])
             if fate is Fate.WAITING:
@@ -315,20 +313,6 @@ class Web3Chain:
         if self._foreign is None or self._foreign[0] != used:
             self._foreign = (used, height)
         return height - self._foreign[1] < BUMP_BLOCKS
-
-    async def _open_wallet(self) -> Wallet:
-        if self._account_key is None:
-            raise ChainUnavailable("no account is configured to pay for transactions")
-        if self._wallet is None:
-            await load_in_thread()
-            self._wallet = await trio.to_thread.run_sync(
-                lambda: Wallet(
-                    self._account_key or b"",
-                    chain_id=self._genesis.chain_id,
-                    fee_wei_max=self._fee_wei_max,
-                )
-            )
-        return self._wallet
 
     # What operators do. Each returns a preview; `send` sends it.
 
@@ -384,7 +368,7 @@ class Web3Chain:
 
     async def mint(self, amount: int) -> Preview:
         """Prepare to mint test ANKR for ourselves, in wei; raises as `register` does."""
-        wallet = await self._open_wallet()
+        wallet = await self._account.wallet()
         return await self._preview("TestAnkr", "mint", f"0x{wallet.address.hex()}", amount)
 
     async def send(self, preview: Preview) -> Receipt:
@@ -395,12 +379,12 @@ class Web3Chain:
             ChainUnavailable: Not mined in `MINED_S_MAX`; it may still be.
         """
         async with self._writing:
-            wallet = await self._open_wallet()
+            wallet = await self._account.wallet()
             return await send_and_wait(self._endpoints, wallet, preview.call)
 
     async def _preview(self, contract: str, function: str, *arguments: object) -> Preview:
         data = interface(contract).call
-        wallet = await self._open_wallet()
+        wallet = await self._account.wallet()
 
         async def work(endpoint: Endpoint) -> Preview:
             to = await self._address_of(endpoint, contract)
@@ -415,7 +399,7 @@ class Web3Chain:
         Raises:
             ChainUnavailable: There is no account.
         """
-        return Operator((await self._open_wallet()).address)
+        return Operator((await self._account.wallet()).address)
 
     async def next_nonce(self, operator: Operator) -> int:
         """Return which nonce the operator's next claim must carry; raises `ChainUnavailable`."""

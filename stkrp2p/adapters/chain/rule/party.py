@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
-import trio
 
 from stkrp2p.adapters.chain.abi import interface
 from stkrp2p.adapters.chain.endpoint import (
@@ -22,6 +21,7 @@ from stkrp2p.adapters.chain.rule.actions import Action, Step, gas_of
 from stkrp2p.adapters.chain.rule.logs import find_logs
 from stkrp2p.adapters.chain.wallet import (
     FEE_WEI_MAX,
+    Account,
     Call,
     Receipt,
     Wallet,
@@ -29,9 +29,7 @@ from stkrp2p.adapters.chain.wallet import (
     rejection,
 )
 from stkrp2p.adapters.chain.web3chain import send_and_wait
-from stkrp2p.adapters.libraries import load_in_thread
 from stkrp2p.core.network import Genesis, MarketAddresses
-from stkrp2p.ports import ChainUnavailable
 
 T = TypeVar("T")
 
@@ -94,10 +92,8 @@ class Party:
         self._endpoints = Endpoints(
             [Endpoint(url, request_s_max=request_s_max) for url in endpoints], self._check
         )
-        self._account_key = account_key
+        self._account = Account(account_key, chain_id=genesis.chain_id, fee_wei_max=fee_wei_max)
         self._deploy_block = deploy_block
-        self._fee_wei_max = fee_wei_max
-        self._wallet: Wallet | None = None
         self._token = b""
 
     def close(self) -> None:
@@ -110,7 +106,7 @@ class Party:
         Raises:
             ChainUnavailable: There is no account.
         """
-        return (await self._open_wallet()).address
+        return (await self._account.wallet()).address
 
     async def ankr_of(self, account: bytes) -> int:
         """Return an account's ANKR, in wei; raises `ChainUnavailable`."""
@@ -197,7 +193,7 @@ class Party:
             Rejected: The contract would not have it: `rule` says why.
             ChainUnavailable: No endpoint could tell, or there is no account.
         """
-        wallet = await self._open_wallet()
+        wallet = await self._account.wallet()
         if done:
             return Action(does=does, done=done)
         data = interface(contract).call(function, *arguments)
@@ -228,24 +224,10 @@ class Party:
             Rejected: One reverted, or would by now, or another took its place.
             ChainUnavailable: Not mined in time; it may still be.
         """
-        wallet = await self._open_wallet()
+        wallet = await self._account.wallet()
         return tuple(
             [await send_and_wait(self._endpoints, wallet, step.call) for step in action.steps]
         )
-
-    async def _open_wallet(self) -> Wallet:
-        if self._account_key is None:
-            raise ChainUnavailable("no account is configured to pay for transactions")
-        if self._wallet is None:
-            await load_in_thread()
-            self._wallet = await trio.to_thread.run_sync(
-                lambda: Wallet(
-                    self._account_key or b"",
-                    chain_id=self._chain_id,
-                    fee_wei_max=self._fee_wei_max,
-                )
-            )
-        return self._wallet
 
     async def _place_of(self, endpoint: Endpoint, contract: str) -> bytes:
         if contract != TOKEN:
