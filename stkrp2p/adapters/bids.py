@@ -124,6 +124,11 @@ class BidStore:
         paths = sorted(self._folder(auction).glob("*.json"))
         return tuple(bid for path in paths if (bid := self._read(path)).auction == auction)
 
+    def deals(self) -> tuple[int, ...]:
+        """Return the numbers of all deals that a bid is kept for, in order."""
+        names = [path.name for path in self._directory.glob("*") if path.is_dir()]
+        return tuple(sorted(int(name) for name in names if name.isdecimal()))
+
     def _folder(self, auction: Auction) -> Path:
         return self._directory / str(auction.deal)
 

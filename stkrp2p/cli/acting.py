@@ -124,7 +124,7 @@ class _Sending:
 
             try:
                 return await work(chain, do)
-            except Rejected:
+            except (Rejected, Failure):
                 self.is_cut = self.acting.is_dry and any(not d.action.is_done for d in self.done)
                 if not self.is_cut:
                     raise
@@ -143,6 +143,8 @@ class _Sending:
         if self.acting.is_json:
             print_json("action/1", self._document(hint))
             return
+        if not self.done:
+            self._say("nothing is due")
         if self.is_cut:
             self._say("what follows, and its cost, is known once that is mined")
         if self.acting.is_dry:

@@ -126,15 +126,19 @@ def find_round(config: NodeConfig, beacon: Beacon, number: int | None) -> Shown:
     from stkrp2p.adapters.clock import SystemClock  # noqa: PLC0415
     from stkrp2p.core.types import Round  # noqa: PLC0415
 
+    if number is not None:
+        held = _in_store(config, beacon, Round(number), Round(number))
+        if held is not None:
+            return Shown(held, "store")
     due = beacon.last_due(SystemClock().unix_ms())
     if due < 1 or (number is not None and number > due):
         first = moment(beacon.due_ms(Round(number or 1)) // 1000)
         raise Failure(f"round {number or 1} is not due yet", why=f"it is on {first}")
-    first_looked = number or max(1, due - LOOKED_MAX + 1)
-    found = _in_store(config, beacon, Round(first_looked), Round(number or due))
-    if found is not None and (number is not None or found.number == due):
-        return Shown(found, "store")
-    if config.beacons:
+    if number is None:
+        found = _in_store(config, beacon, Round(max(1, due - LOOKED_MAX + 1)), Round(due))
+    else:
+        found = None
+    if config.beacons and (found is None or found.number != due):
         return _from_endpoints(config, beacon, Round(number or due), found)
     if found is not None:
         return Shown(found, "store")

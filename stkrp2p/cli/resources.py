@@ -6,8 +6,9 @@ A command has all four; its function gets them as the fields of `Resources`, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import click
 
@@ -20,12 +21,8 @@ Given = int | None
 UINT32_MAX = (1 << 32) - 1
 """The contracts count each resource in 32 bits."""
 
-_WHOLE = click.IntRange(0, UINT32_MAX)
 
-
-def _thousandths(unit: str) -> Callable[[str], int]:
-    read = amount_of(unit, decimals=3)
-
+def _bounded(read: Callable[[str], int], unit: str) -> Callable[[str], int]:
     def bounded(text: str) -> int:
         if (value := read(text)) > UINT32_MAX:
             raise click.BadParameter(f"{text} {unit} are more than the contracts can count")
@@ -34,13 +31,25 @@ def _thousandths(unit: str) -> Callable[[str], int]:
     return bounded
 
 
+def _whole(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,12}", text):
+        raise click.BadParameter(f"{text} is no whole number")
+    return int(text)
+
+
+def _thousandths(unit: str) -> Callable[[str], int]:
+    return _bounded(amount_of(unit, decimals=3), unit)
+
+
 cpu_option = click.option(
     "--cpu", "cpu_milli", type=_thousandths("cores"), metavar="CORES", help="Processor cores."
 )
 ram_option = click.option("--ram", "ram_mb", type=_thousandths("GB"), metavar="GB", help="Memory.")
-storage_option = click.option("--storage", "storage_gb", type=_WHOLE, metavar="GB", help="Disk.")
+storage_option = click.option(
+    "--storage", "storage_gb", type=_bounded(_whole, "GB"), metavar="GB", help="Disk."
+)
 bandwidth_option = click.option(
-    "--bandwidth", "bandwidth_mbps", type=_WHOLE, metavar="MBPS", help="Network."
+    "--bandwidth", "bandwidth_mbps", type=_bounded(_whole, "Mbps"), metavar="MBPS", help="Network."
 )
 
 
@@ -68,3 +77,8 @@ def resources_shown(value: Resources) -> str:
 def _decimal(thousandths: int) -> str:
     whole_part, rest = divmod(thousandths, 1000)
     return f"{whole_part:,}" + f".{rest:03d}".rstrip("0").rstrip(".")
+
+
+def resources_document(value: Resources) -> dict[str, int]:
+    """Return resources for scripts."""
+    return asdict(value)

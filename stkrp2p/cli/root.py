@@ -41,6 +41,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "Market": {
             "policy": "Show the numbers that governors set.",
             "gov": "Govern: take a seat, propose, vote, elect.",
+            "provider": "Provide: apply, stake, bid, serve, be paid.",
+            "request": "Have a project served: quote, open, draw, fund, settle.",
             "calc": "Show what a deal brings each party, and costs it.",
         },
         "Scores": {

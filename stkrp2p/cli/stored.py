@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
 import trio
@@ -29,11 +29,22 @@ def read_store(config: NodeConfig, work: Callable[[StoreReader], Awaitable[T]]) 
     """
 
     async def read() -> T:
-        async with SqliteStore.open_reader(config.data_dir) as store:
+        async with open_store(config) as store:
             return await work(store)
 
+    return trio.run(read)
+
+
+@asynccontextmanager
+async def open_store(config: NodeConfig) -> AsyncIterator[StoreReader]:
+    """Open the node's store for reading.
+
+    Raises:
+        Failure: There is no store, or it cannot be read.
+    """
     with store_failures():
-        return trio.run(read)
+        async with SqliteStore.open_reader(config.data_dir) as store:
+            yield store
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from stkrp2p.core.anchor import Header, anchor_message
 from stkrp2p.core.beacon import Beacon
 from stkrp2p.core.crypto import node_id_of, sha256
 from stkrp2p.core.network import Genesis
-from stkrp2p.core.params import MINIMAL
+from stkrp2p.core.params import MINIMAL, Params
 from stkrp2p.core.roster import sign_claim
 from stkrp2p.core.types import Epoch, Kind, NodeId, Round, UnixMs
 
@@ -135,7 +135,7 @@ async def network(url: str, *, started_s_ago: int = 600) -> AsyncIterator[Net]:
         net.close()
 
 
-async def deploy_at(url: str, *, started_s_ago: int = 600) -> Deployed:
+async def deploy_at(url: str, *, started_s_ago: int = 600, params: Params = MINIMAL) -> Deployed:
     """Deploy a network whose epoch 0 started so long ago (or starts in the future)."""
     now_s = int(block(url)["timestamp"], 16)
     beacon = Beacon(
@@ -145,7 +145,7 @@ async def deploy_at(url: str, *, started_s_ago: int = 600) -> Deployed:
     council, _ = await deploy_council(url, ALICE, seats, phase_s=PHASE_S)
     plan = Plan(
         name="kit",
-        params=MINIMAL,
+        params=params,
         beacon=beacon,
         first_round=Round(1),
         council_key=COUNCIL_KEY,

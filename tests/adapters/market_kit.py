@@ -27,6 +27,7 @@ from stkrp2p.core.draw import Rule
 from stkrp2p.core.economics import Resources
 from stkrp2p.core.merkle import Tree
 from stkrp2p.core.network import MarketAddresses
+from stkrp2p.core.params import MINIMAL as PARAMS, Params
 from stkrp2p.core.policy import MINIMAL, Parameter
 from stkrp2p.core.roster import Member, Roster
 from stkrp2p.core.score import Score
@@ -130,8 +131,10 @@ class MarketNet(Net):
         rpc(self.url, "evm_mine")
 
 
-async def deploy_all(url: str, *, started_s_ago: int = 600) -> tuple[Deployed, MarketAddresses]:
-    deployed = await deploy_at(url, started_s_ago=started_s_ago)
+async def deploy_all(
+    url: str, *, started_s_ago: int = 600, params: Params = PARAMS
+) -> tuple[Deployed, MarketAddresses]:
+    deployed = await deploy_at(url, started_s_ago=started_s_ago, params=params)
     plan = plan_at(int(block(url)["timestamp"], 16))
     return deployed, await deploy_market(url, ALICE, deployed, plan)
 

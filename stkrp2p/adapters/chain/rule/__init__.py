@@ -30,6 +30,7 @@ from collections.abc import Sequence
 from stkrp2p.adapters.chain.rule.actions import Action, Step
 from stkrp2p.adapters.chain.rule.council import Council
 from stkrp2p.adapters.chain.rule.deals import Deals
+from stkrp2p.adapters.chain.rule.epochs import Epochs
 from stkrp2p.adapters.chain.rule.liveness import Liveness
 from stkrp2p.adapters.chain.rule.market import Market
 from stkrp2p.adapters.chain.rule.party import Party
@@ -87,6 +88,7 @@ class RuleChain:
         self.prices = Prices(party)
         self.providers = Providers(party)
         self.liveness = Liveness(party)
+        self.epochs = Epochs(party)
         self.market = Market(party)
         self.deals = Deals(party)
 

@@ -1,0 +1,214 @@
+"""`stkrp2p request settle` and `doubt`: whatever ends a deal and pays everybody (R41, R51, R55, R59)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+import click
+
+from stkrp2p.cli.acting import ActingCommand, Do
+from stkrp2p.cli.deal_steps import Course, next_step, read_course
+from stkrp2p.cli.errors import Failure
+from stkrp2p.cli.onchain import market_of
+from stkrp2p.cli.store_proofs import LOOKED_MAX, score_where
+from stkrp2p.cli.stored import open_store
+from stkrp2p.config.settings import STORE_FILE
+from stkrp2p.core.policy import Parameter
+from stkrp2p.core.score import State as Standing
+from stkrp2p.core.types import Epoch, NodeId
+
+if TYPE_CHECKING:
+    from stkrp2p.adapters.chain.rule import Action, RuleChain
+    from stkrp2p.adapters.chain.rule.liveness import LivenessChallenge
+    from stkrp2p.adapters.chain.rule.proofs import ProvedScore
+    from stkrp2p.cli.acting import Acting
+    from stkrp2p.core.anchor import Header
+    from stkrp2p.core.score import Score
+
+_NUMBER = click.IntRange(min=1)
+_MS_PER_S = 1000
+
+
+@click.command("settle", cls=ActingCommand)
+@click.argument("deal", type=_NUMBER)
+def settle(*, acting: Acting, deal: int) -> None:
+    """Do whatever is due for a deal, until it is over and this account has been paid; anybody may.
+
+    Ends it if a party is late, or if the provider failed, shown by its anchored score or its silence;
+    else splits the money once run and review are over. Pays what was lost, out of the provider's ANKR
+    and by the insurance. Hands the pots theirs, and collects what is owed to this account.
+    """
+
+    async def work(chain: RuleChain, do: Do) -> str:
+        settling = _Settling(acting, chain, do, deal)
+        await settling.end()
+        await settling.make_good()
+        await settling.pay_out()
+        return await settling.what_next()
+
+    acting.run(work)
+
+
+@click.command("doubt", cls=ActingCommand)
+@click.argument("deal", type=_NUMBER)
+def doubt(*, acting: Acting, deal: int) -> None:
+    """Challenge the liveness of a running deal's node, with the policy's bond (R41).
+
+    The node answers by its score of an epoch begun after that; if it does not, `request settle` shows
+    that it was silent, and the bond comes back.
+    """
+    genesis = acting.network().genesis
+
+    async def work(chain: RuleChain, do: Do) -> str:
+        course = await read_course(chain, genesis, deal)
+        bond = await chain.policy.get(Parameter.CHALLENGE_BOND)
+        await do(await chain.liveness.challenge(course.record.registration, bond_wei=bond))
+        return f"stkrp2p request settle {deal}"
+
+    acting.run(work)
+
+
+class _Settling:
+    """One deal that is brought to its end."""
+
+    def __init__(self, acting: Acting, chain: RuleChain, do: Do, deal: int) -> None:
+        self._config = acting.loaded.config
+        self._genesis = acting.network().genesis
+        self._market = market_of(acting.network())
+        self._chain, self._do, self._deal = chain, do, deal
+
+    async def course(self) -> Course:
+        return await read_course(self._chain, self._genesis, self._deal)
+
+    async def end(self) -> None:
+        """End a deal that has not ended; raises `Failure` if it is not time yet."""
+        course = await self.course()
+        if course.auction.stage.name == "OPEN":
+            raise self._too_early(course, "its auction is not over")
+        deals, state = self._chain.deals, course.record.state.name
+        if state in {"ASSIGNED", "FUNDED"}:
+            if course.now_s <= course.record.due_at:
+                raise self._too_early(course, "it has not started, and nobody is late")
+            await self._do(await deals.abandon(self._deal))
+        if state == "RUNNING":
+            await self._end_running(course)
+
+    async def _end_running(self, course: Course) -> None:
+        deals = self._chain.deals
+        failed = await self._failure(course)
+        if failed is not None:
+            await self._do(await deals.fail(self._deal, failed))
+        elif (silent := await self._silence(course)) is not None:
+            await self._do(silent)
+        elif course.now_s >= course.completable_at:
+            await self._do(await deals.complete(self._deal))
+        else:
+            raise self._too_early(course, "it runs or is in review, and no failure is known here")
+
+    async def _failure(self, course: Course) -> ProvedScore | None:
+        """Return an anchored score of the run that shows a failure, if the store has one."""
+        record = course.record
+        is_frozen = record.frozen_until > course.now_s
+        if is_frozen or not (self._config.data_dir / STORE_FILE).exists():
+            return None
+        last = await self._chain.epochs.latest_final()
+
+        def wanted(epoch: Epoch, score: Score) -> bool:
+            starts_ms, ends_ms = (self._genesis.start_ms(Epoch(e)) for e in (epoch, epoch + 1))
+            is_inside = (
+                starts_ms >= record.started_at * _MS_PER_S
+                and ends_ms <= min(course.now_s, record.ends_at) * _MS_PER_S
+            )
+            is_low = score.uptime_ppm < record.terms.fail_below_ppm
+            is_bad = score.n > 0 and (is_low or score.state == Standing.SUSPENDED)
+            return last is not None and epoch <= last and is_inside and is_bad
+
+        sidecar = await self._chain.providers.sidecar(record.registration)
+        return await score_where(self._config, self._genesis, NodeId(sidecar.node_id), wanted)
+
+    async def _silence(self, course: Course) -> Action | None:
+        """Return what shows that the deal's node was silent in the run, if a challenge does."""
+        record = course.record
+        number = (await self._chain.providers.sidecar(record.registration)).challenge
+        challenge = await self._chain.liveness.record(number)
+        if challenge.challenged_at < record.started_at or record.frozen_until > course.now_s:
+            return None
+        if challenge.state.name == "OPEN":
+            await self._time_out(number, challenge)
+            challenge = await self._chain.liveness.record(number)
+        if challenge.state.name != "SILENT":
+            return None
+        return await self._unless(self._chain.deals.fail_silent(self._deal, number), "NotSilent")
+
+    async def _time_out(self, number: int, challenge: LivenessChallenge) -> None:
+        """Show that an open challenge went unanswered, if it is time to."""
+        header = await self._header_after(challenge.challenged_at)
+        if header is None:
+            return
+        over = await self._unless(self._chain.liveness.time_out(number, header), "TooEarly")
+        if over is not None:
+            await self._do(over)
+
+    async def _header_after(self, challenged_at: int) -> Header | None:
+        """Return a final epoch's header that a challenge could have been answered with, if any."""
+        last = await self._chain.epochs.latest_final()
+        if last is None or not (self._config.data_dir / STORE_FILE).exists():
+            return None
+        async with open_store(self._config) as store:
+            for epoch in await store.epochs(epochs_max=LOOKED_MAX):
+                stored = await store.epoch(epoch)
+                is_after = self._genesis.start_ms(epoch) >= challenged_at * _MS_PER_S
+                if stored and is_after and epoch <= last and not stored.header.is_void:
+                    return stored.header
+        return None
+
+    async def make_good(self) -> None:
+        """Pay what a failure lost, as far as there is somebody who pays."""
+        deals, record = self._chain.deals, (await self.course()).record
+        if record.state.name != "FAILED":
+            return
+        if not record.is_compensated:
+            await self._do(await deals.compensate(self._deal))
+        if (await deals.deal(self._deal)).owed_wei:
+            covered = await self._unless(deals.insure(self._deal), "InsuranceEmpty")
+            if covered is not None:
+                await self._do(covered)
+
+    async def pay_out(self) -> None:
+        """Hand the pots theirs, and collect what is owed to the account."""
+        chain, account = self._chain, await self._chain.account()
+        flushed = await self._unless(chain.market.flush(self._deal), "NothingToFlush", "NotOver")
+        actions = [flushed] if flushed is not None else []
+        actions += [
+            await chain.deals.flush(pot) for pot in (self._market.insurance, self._market.rewards)
+        ]
+        if (await chain.market.bid(self._deal, account)).state.name == "REVEALED":
+            actions.append(await chain.market.reclaim(self._deal))
+        actions += [await chain.deals.collect(), await chain.market.collect()]
+        for action in actions:
+            if not action.is_done:
+                await self._do(action)
+
+    async def what_next(self) -> str:
+        """Return what is left to do, if anything."""
+        record = (await self.course()).record
+        if record.state.name == "FAILED" and record.owed_wei:
+            return f"wait: until the insurance has something, stkrp2p request settle {self._deal}"
+        return f"stkrp2p request status {self._deal}"
+
+    def _too_early(self, course: Course, why: str) -> Failure:
+        hint = next_step(course, None)
+        return Failure(f"nothing is due for deal {self._deal} yet", why=why, hint=hint)
+
+    @staticmethod
+    async def _unless(preparing: Awaitable[Action], *rules: str) -> Action | None:
+        """Return what is prepared; `None` if the contract refuses it by one of these rules."""
+        from stkrp2p.adapters.chain.rule import Rejected  # noqa: PLC0415
+
+        try:
+            return await preparing
+        except Rejected as refused:
+            if refused.rule in rules:
+                return None
+            raise

@@ -1,0 +1,346 @@
+"""`stkrp2p provider` and `request`: trade from the command line, on a real chain (R40-R51, R55, R59)."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from stkrp2p.core.policy import Parameter
+from testnet import anvil
+from tests.adapters.chain_kit import ALICE, BOB, rpc
+from tests.adapters.market_kit import (
+    CAROL,
+    CHALLENGE_S,
+    CHOICE_KIND,
+    DAVE,
+    DELAY_S,
+    ERIN,
+    FRANK,
+    KIND,
+    LENGTH_S,
+    VALUES,
+    MarketNet,
+    address_of,
+    deploy_all,
+)
+from tests.cli.stage import Stage, next_of
+from tests.cli.trade import EPOCH_S, PARAMS, STARTS_IN_S, open_trade, pass_epoch
+
+pytestmark = pytest.mark.chain
+
+ANKR = 10**18
+CAPACITY = ("--cpu", "8", "--ram", "32", "--storage", "2000", "--bandwidth", "200")
+LENGTH = ("--length", f"{LENGTH_S}s")
+NAMES = {ALICE: "alice", BOB: "bob", ERIN: "erin", FRANK: "frank"}
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """A market with two approved providers, Erin and Frank, and what nodes know of it."""
+    log_path = tmp_path_factory.mktemp("anvil") / "anvil.log"
+
+    async def prepare(url):
+        deployed, market = await deploy_all(url, started_s_ago=-STARTS_IN_S, params=PARAMS)
+        net = MarketNet(url, deployed, market=market)
+        return await open_trade(net)
+
+    with anvil.running(anvil.Options(), log_path=log_path) as running:
+        trade = trio.run(prepare, running.url)
+        trade.net.close()
+        yield trade
+
+
+@pytest.fixture
+def trade(opened):
+    """The market as it was opened, whatever other tests did."""
+    snapshot = rpc(opened.net.url, "evm_snapshot")
+    net = MarketNet(opened.net.url, opened.net.deployed, market=opened.net.market)
+    yield type(opened)(net, opened.snapshot, list(opened.epochs))
+    net.close()
+    rpc(net.url, "evm_revert", snapshot)
+
+
+@pytest.fixture
+def stage(trade, tmp_path, run):
+    """Alice asks for projects; Bob, Erin and Frank have nodes; everybody's node knows epoch 0."""
+    stage = Stage(trade.net, tmp_path, run)
+    for key, name in NAMES.items():
+        trade.store(stage.config(key, name).parent)
+    return stage
+
+
+def sealed(stage, *types):
+    """Open an auction and seal both providers' bids."""
+    stage.does(ALICE, "request", "open", *LENGTH, *types)
+    stage.does(ERIN, "provider", "bid", 1, "2")
+    stage.does(FRANK, "provider", "bid", 1, "2.5")
+
+
+def revealed(stage, *types):
+    sealed(stage, *types)
+    stage.net.wait(VALUES[Parameter.COMMIT_S])
+    stage.does(ERIN, "provider", "reveal", 1)
+    stage.does(FRANK, "provider", "reveal", 1)
+    stage.net.wait(VALUES[Parameter.REVEAL_S])
+
+
+def drawn(trade, stage):
+    revealed(stage)
+    shown = stage.shows(ALICE, "request", "status", 1)
+    stage.net.wait(max(0, shown["draw_due_s"] + 1 - stage.net.now_s()))
+    trade.store(stage.config(ALICE).parent, shown["draw_round"])
+    return stage.does(ALICE, "request", "draw", 1)
+
+
+def running(trade, stage):
+    drawn(trade, stage)
+    stage.does(ALICE, "request", "fund", 1)
+    return stage.does(ERIN, "provider", "start", 1)
+
+
+# ------------------------------------------------------------------------------- stories
+
+
+def test_somebody_becomes_a_provider_by_the_commands_that_status_names(stage):
+    # R44-R46, R26: apply, approval by vote, stake, node.
+    for key in (CAROL, DAVE):
+        stage.config(key, "governor")
+    assert next_of(stage.does(BOB, "provider", "status")) == "stkrp2p provider apply"
+    stage.does(BOB, "provider", "apply", "bob's barn", *CAPACITY, "--price", "90")
+    assert "wait: the governors vote on the application" in stage.does(BOB, "provider", "status")
+    bob = f"0x{address_of(BOB).hex()}"
+    proposed = stage.does(CAROL, "gov", "propose", "approve", bob)
+    number = next_of(proposed).split()[3]
+    for key in (CAROL, DAVE):
+        stage.does(key, "gov", "vote", number, "yes")
+    stage.net.wait(VALUES[Parameter.VOTING_S] + 1)
+    stage.does(CAROL, "gov", "close", number)
+    stage.net.wait(DELAY_S)
+    stage.does(CAROL, "gov", "execute", number)
+
+    assert next_of(stage.does(BOB, "provider", "status")) == "stkrp2p provider stake 1000"
+    stage.does(BOB, "provider", "stake", "1000")
+    assert next_of(stage.does(BOB, "provider", "status")).startswith("stkrp2p provider node add")
+    stage.does(BOB, "provider", "node", "add", "0x" + "b0" * 32)
+    shown = stage.shows(BOB, "provider", "status")
+    assert (shown["status"], shown["tier"], shown["k_eth_wei"]) == (
+        "approved",
+        "untrusted",
+        str(VALUES[Parameter.K_ETH_UNTRUSTED]),
+    )
+    assert [node["chain_node"] for node in shown["nodes"]] == ["0x" + "b0" * 32]
+    assert shown["next"].startswith("wait: for a deal to bid on")
+
+    stage.does(BOB, "provider", "update", "--price", "80")
+    assert stage.shows(ALICE, "provider", "status", "bob's barn")["price_wei"] == str(80 * ANKR)
+    stage.does(BOB, "provider", "node", "remove", 2)
+    stage.does(BOB, "provider", "leave")
+    assert "not free yet" in stage.tells(BOB, "provider", "withdraw").err
+    stage.net.wait(VALUES[Parameter.UNBOND_S] + 1)
+    assert next_of(stage.does(BOB, "provider", "status")) == "stkrp2p provider withdraw"
+    stage.does(BOB, "provider", "withdraw")
+
+
+def test_a_deal_goes_from_the_quote_to_the_last_payment(trade, stage):
+    # R40, R43, R47, R49-R51, R55
+    quoted = stage.shows(ALICE, "request", "quote", *LENGTH)
+    assert stage.does(ALICE, "request", "quote", *LENGTH).splitlines()[-1] == (
+        f"next: stkrp2p request open --type {KIND} --length {LENGTH_S}s"
+    )
+    sealed(stage)
+    assert "wait: bids are sealed until" in stage.does(ALICE, "request", "status")
+    stage.net.wait(VALUES[Parameter.COMMIT_S])
+    assert next_of(stage.does(ERIN, "provider", "status")) == "stkrp2p provider reveal 1"
+    for key in (ERIN, FRANK):
+        stage.does(key, "provider", "reveal", 1)
+    entries = stage.shows(ALICE, "request", "status", 1)["shortlist"]
+    assert [(e["name"], e["price_wei"]) for e in entries] == [("erin", str(2 * ANKR))]
+
+    stage.net.wait(VALUES[Parameter.REVEAL_S])
+    shown = stage.shows(ALICE, "request", "status", 1)
+    stage.net.wait(max(0, shown["draw_due_s"] + 1 - stage.net.now_s()))
+    trade.store(stage.config(ALICE).parent, shown["draw_round"])
+    assert next_of(stage.does(ALICE, "request", "draw", 1)) == "stkrp2p request fund 1"
+    assert next_of(stage.does(FRANK, "provider", "status")) == "stkrp2p provider reclaim 1"
+    stage.does(FRANK, "provider", "reclaim", 1)
+    assert "  takes  16 ETH\n" in stage.does(ALICE, "request", "fund", 1)
+    assert next_of(stage.does(ERIN, "provider", "status")) == "stkrp2p provider start 1"
+    assert "next: wait: it runs until" in stage.does(ERIN, "provider", "start", 1)
+
+    early = stage.tells(ALICE, "request", "settle", 1)
+    assert (early.code, "nothing is due for deal 1 yet" in early.err) == (1, True)
+    stage.net.wait(LENGTH_S + VALUES[Parameter.REVIEW_S])
+    assert next_of(stage.does(ALICE, "request", "status", 1)) == "stkrp2p request settle 1"
+    settled = stage.does(ALICE, "request", "settle", 1).splitlines()
+    assert [line for line in settled if not line.startswith((" ", "next"))] == [
+        "split the money of deal 1",
+        f"hand the pot 0x{stage.net.market.insurance.hex()} what it is owed",
+        f"hand the pot 0x{stage.net.market.rewards.hex()} what it is owed",
+        "collect what deals owe the account",
+    ]
+    assert next_of(stage.does(ERIN, "provider", "status")) == "stkrp2p provider collect"
+    [action] = stage.shows(ERIN, "provider", "collect")["actions"]
+    assert action["does"] == "collect what deals owe the account"
+    done = stage.shows(ALICE, "request", "status", 1)
+    assert (done["state"], done["paid_wei"], done["fp_wei"]) == (
+        "completed",
+        str(2 * ANKR),
+        quoted["fp_wei"],
+    )
+
+
+def test_a_provider_that_fails_is_shown_to_by_its_anchored_score_and_pays(trade, stage):
+    # R59, Q12: the requester's own store has the proof.
+    running(trade, stage)
+    started_s = stage.net.now_s()
+    first = (started_s * 1000 - stage.net.genesis.start_ms(0)) // (EPOCH_S * 1000) + 1
+    pass_epoch(stage.net, first)
+
+    async def anchor():
+        for epoch in range(1, first):
+            await trade.anchor(epoch)
+        await trade.anchor(first, erin={"uptime_ppm": 100_000, "reliability_ppm": 50_000})
+
+    trio.run(anchor)
+    stage.net.wait(CHALLENGE_S + 1)
+    trade.store(stage.config(ALICE).parent)
+    settled = stage.does(ALICE, "request", "settle", 1)
+    assert settled.startswith("show by a score that the provider failed deal 1\n")
+    assert "collect what deals owe the account" in settled
+    shown = stage.shows(ALICE, "provider", "status", "erin")
+    assert (shown["failures"], shown["running_deals"]) == (1, 0)
+    assert shown["disqualified_until_s"] > stage.net.now_s()
+    assert stage.shows(ALICE, "request", "status", 1)["state"] == "failed"
+    assert "has opened" not in stage.does(ALICE, "request", "status")
+
+
+def test_a_requester_chooses_a_provider_by_its_name_where_the_rule_lets_it(stage):
+    # Q2
+    revealed(stage, "--type", CHOICE_KIND)
+    assert next_of(stage.does(ALICE, "request", "status", 1)) == (
+        "stkrp2p request choose 1 PROVIDER"
+    )
+    stranger = stage.tells(ALICE, "request", "choose", 1, "franz")
+    assert (stranger.code, 'no approved provider is called "franz"' in stranger.err) == (2, True)
+    stage.does(ALICE, "request", "choose", 1, "frank")
+    frank = f"0x{address_of(FRANK).hex()}"
+    assert stage.shows(ALICE, "request", "status", 1)["provider"] == frank
+
+
+def test_a_deal_is_disputed_and_its_node_doubted(trade, stage):
+    # R41, R62
+    running(trade, stage)
+    doubted = stage.shows(ALICE, "request", "doubt", 1)
+    assert doubted["actions"][0]["ankr_wei"] == str(VALUES[Parameter.CHALLENGE_BOND])
+    none_yet = stage.tells(ERIN, "provider", "answer", 1)
+    assert "there is no answer to challenge 1 yet" in none_yet.err
+
+    now_ms = stage.net.now_s() * 1000 - stage.net.genesis.start_ms(0)
+    first = now_ms // (EPOCH_S * 1000) + 1
+    pass_epoch(stage.net, first)
+
+    async def anchor():
+        for epoch in range(1, first + 1):
+            await trade.anchor(epoch)
+
+    trio.run(anchor)
+    trade.store(stage.config(ERIN).parent)
+    assert next_of(stage.does(ERIN, "provider", "answer", 1)) == "stkrp2p provider collect"
+    stage.does(ERIN, "provider", "collect")
+
+    disputed = stage.does(ALICE, "request", "dispute", 1, "it answers wrongly")
+    assert "next: wait: it is disputed; the governors rule" in disputed
+
+
+def test_a_party_that_is_late_ends_the_deal(trade, stage):
+    drawn(trade, stage)
+    stage.net.wait(VALUES[Parameter.FUND_S] + 1)
+    assert stage.does(ERIN, "request", "settle", 1).startswith("end deal 1: its time to start")
+    assert stage.shows(ERIN, "request", "status", 1)["state"] == "abandoned"
+
+
+# ------------------------------------------------------------------------------- rules of all
+
+
+def test_a_requester_sees_what_each_provider_has_asks_and_was_scored(stage):
+    # R48
+    shown = stage.shows(ALICE, "request", "providers", *LENGTH)
+    assert int(shown["expected_profit_wei"]) > 0
+    assert [p["name"] for p in shown["providers"]] == ["erin", "frank"]
+    erin = shown["providers"][0]
+    assert (erin["price_wei"], erin["capacity"]["cpu_milli"], erin["failures"]) == (
+        str(100 * ANKR),
+        8_000,
+        0,
+    )
+    [node] = erin["nodes"]
+    assert (node["uptime_ppm"], node["reliability_ppm"]) == (990_000, 900_000)
+    text = stage.does(ALICE, "request", "providers")
+    assert "  0     free  99.00 %      90.00 %" in text.splitlines()
+    assert "has 8 cores, 32 GB RAM, 2,000 GB disk, 200 Mbps" in text
+
+
+def test_dry_runs_send_nothing(trade, stage):
+    before = stage.height()
+    shown = stage.shows(ALICE, "request", "open", *LENGTH, "--dry-run")
+    [action] = shown["actions"]
+    assert [t["what"] for t in action["transactions"]] == ["TestAnkr.approve", "Market.open"]
+    assert stage.height() == before
+    stage.does(ALICE, "request", "open", *LENGTH)
+    before = stage.height()
+    assert stage.does(ERIN, "provider", "bid", 1, "2", "--dry-run").endswith("nothing was sent\n")
+    assert stage.height() == before
+
+
+def test_what_was_done_is_not_sent_again(stage):
+    sealed(stage)
+    before = stage.height()
+    assert "not sent, deal 1 is open for the same project" in stage.does(
+        ALICE, "request", "open", *LENGTH
+    )
+    assert "not sent, this bid is sealed" in stage.does(ERIN, "provider", "bid", 1, "2")
+    assert stage.does(ERIN, "provider", "collect").startswith("nothing is due\n")
+    assert stage.height() == before
+
+
+def test_an_auction_without_bids_is_closed_and_paid_back(stage):
+    stage.does(ALICE, "request", "open", *LENGTH)
+    assert next_of(stage.does(ALICE, "request", "close", 1)) == "stkrp2p request settle 1"
+    settled = stage.does(ALICE, "request", "settle", 1)
+    assert settled.startswith("collect what the market owes the account\n")
+
+
+@pytest.mark.parametrize(
+    ("key", "arguments", "code", "said"),
+    [
+        (ERIN, ("provider", "bid", 1, "2"), 1, "there is no deal 1"),
+        (ERIN, ("provider", "reveal", 9), 1, "there is no deal 9"),
+        (ALICE, ("request", "settle", 1), 1, "none was opened yet"),
+        (ERIN, ("provider", "apply", "x"), 2, "missing --cpu, --ram, --storage, --bandwidth"),
+        (ERIN, ("provider", "node", "add", "0x12"), 2, "a blockchain node's id has 64 hex digits"),
+        (ALICE, ("request", "quote", "--length", "soon"), 2, "soon is no time such as"),
+        (ALICE, ("request", "quote", "--cpu", "5000000"), 2, "more than the contracts can count"),
+        (ALICE, ("request", "quote", "--type", 9), 1, "no projects of this type are taken"),
+        (ALICE, ("request", "open", *LENGTH, "--max", "0.1"), 1, "raise the most to pay"),
+        (ALICE, ("provider", "status", f"0x{'11' * 20}"), 1, "never applied as a provider"),
+        (BOB, ("provider", "stake", "5"), 1, "the account is not where this needs it"),
+    ],
+)
+def test_a_refusal_says_what_and_why(stage, key, arguments, code, said):
+    ran = stage.tells(key, *arguments)
+    assert (ran.code, ran.out) == (code, "")
+    assert said in " ".join(ran.err.split())
+
+
+def test_a_bid_above_the_fixed_price_or_kept_elsewhere_is_refused(trade, stage, tmp_path, run):
+    stage.does(ALICE, "request", "open", *LENGTH)
+    high = stage.tells(ERIN, "provider", "bid", 1, "1000000")
+    assert (high.code, "the bid is above the deal's fixed price" in high.err) == (2, True)
+    stage.does(ERIN, "provider", "bid", 1, "2")
+    stage.net.wait(VALUES[Parameter.COMMIT_S])
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = Stage(stage.net, tmp_path / "elsewhere", run)
+    trade.store(elsewhere.config(ERIN, "erin").parent)
+    lost = elsewhere.tells(ERIN, "provider", "reveal", 1)
+    assert "the bid for deal 1 is not kept here" in lost.err
+    assert "sealed no bid for deal 1" in stage.tells(FRANK, "provider", "reveal", 1).err
