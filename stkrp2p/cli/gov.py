@@ -26,7 +26,7 @@ _ANKR = amount_of("ANKR")
 
 @click.group("gov")
 def command() -> None:
-    """Govern: take a seat, propose, vote, elect, and see what to do next."""
+    """Govern: take a seat, propose, vote, elect."""
 
 
 command.add_command(status)
