@@ -28,7 +28,7 @@ from testnet.market_money import (
 )
 from testnet.market_plan import LENGTH_S, PROFIT_ANKR, PROFIT_ETH
 from testnet.market_scene import Scene
-from testnet.market_trade import open_auction, seal_bid
+from testnet.market_trade import ask_quote, open_auction, seal_bid
 from testnet.plan import Role
 from testnet.verdict import percent
 
@@ -155,7 +155,7 @@ async def _judge_record(scene: Scene, deal: int, provider: Provider, stake_wei: 
 async def refuse(scene: Scene, provider: Provider) -> None:
     """Open one more auction, in which the disqualified provider bids; then take it back."""
     requester = scene.cast.requester
-    deal = await open_auction(scene, LENGTH_S)
+    deal = await open_auction(scene, LENGTH_S, await ask_quote(scene, LENGTH_S))
     rule = said = ""
     try:
         await seal_bid(scene, deal, provider)

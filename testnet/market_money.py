@@ -104,8 +104,8 @@ async def credits_of(scene: Scene) -> dict[str, Sum]:
     return {name: Sum(each.ankr_wei, each.eth_wei) for name, each in owed.items()}
 
 
-async def collect_all(scene: Scene, deals: tuple[int, ...]) -> None:
-    """Let everybody fetch what it is owed, bonds included; anybody hands the pots theirs."""
+async def collect_all(scene: Scene, deal: int) -> None:
+    """Let everybody fetch what it is owed, a deal's bonds included; anybody hands the pots theirs."""
     anybody = scene.cast.anybody
 
     async def collect(actor: Actor) -> None:
@@ -115,16 +115,15 @@ async def collect_all(scene: Scene, deals: tuple[int, ...]) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(collect, scene.cast.requester)
         for provider in scene.cast.providers:
-            nursery.start_soon(_collect_provider, provider, deals)
+            nursery.start_soon(_collect_provider, provider, deal)
         for pot in (scene.market.rewards, scene.market.insurance):
             await anybody.do(partial(anybody.chain.deals.flush, pot))
 
 
-async def _collect_provider(provider: Actor, deals: tuple[int, ...]) -> None:
+async def _collect_provider(provider: Actor, deal: int) -> None:
     await provider.do(provider.chain.deals.collect)
-    for deal in deals:
-        if (await provider.chain.deals.deal(deal)).provider != provider.account:
-            await provider.do(partial(provider.chain.market.reclaim, deal))
+    if (await provider.chain.deals.deal(deal)).provider != provider.account:
+        await provider.do(partial(provider.chain.market.reclaim, deal))
 
 
 # ------------------------------------------------------------------------------- what it should be

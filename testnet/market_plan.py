@@ -46,7 +46,7 @@ POLICY = replace(
         Parameter.REVEAL_S: 6,
         # A failure in a project's last second can be shown: the epoch is sealed and anchored within
         # 5 s, is final CHALLENGE_S later, and there is time for the transaction.
-        Parameter.REVIEW_S: CHALLENGE_S + 10,
+        Parameter.REVIEW_S: CHALLENGE_S + 8,
         # One dead epoch is enough, however many good ones there were before.
         Parameter.FAIL_BELOW_PPM: 900_000,
     },

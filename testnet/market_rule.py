@@ -23,7 +23,7 @@ PRICE_WEI = 100 * ANKR
 
 
 async def open_market(scene: Scene) -> None:
-    """Seat the council, let it approve providers, and bind their nodes once a roster is final."""
+    """Seat the council, and let it approve providers, who stake."""
     await hand_out(scene.cluster, scene.cast)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_seat, scene)
@@ -33,7 +33,14 @@ async def open_market(scene: Scene) -> None:
     await _judge(scene, proposal)
     async with trio.open_nursery() as nursery:
         for provider in scene.cast.providers:
-            nursery.start_soon(_move_in, scene, provider)
+            nursery.start_soon(_stake, scene, provider)
+
+
+async def bind_nodes(scene: Scene) -> None:
+    """Let providers bind their nodes, once there is a final epoch (R26)."""
+    async with trio.open_nursery() as nursery:
+        for provider in scene.cast.providers:
+            nursery.start_soon(_bind, scene, provider)
 
 
 async def _seat(scene: Scene) -> None:
@@ -95,14 +102,17 @@ async def _judge(scene: Scene, proposal: int) -> None:
     )
 
 
-async def _move_in(scene: Scene, provider: Provider) -> None:
-    """Stake, and bind the node with the proof that it is a member of a final epoch (R26, R45)."""
-    chain, terms = provider.chain, provider.terms
-    await provider.do(lambda: chain.providers.stake_to(terms.stake_wei))
+async def _stake(scene: Scene, provider: Provider) -> None:
+    stake_wei = provider.terms.stake_wei
+    await provider.do(lambda: provider.chain.providers.stake_to(stake_wei))
+    scene.tell(provider.name, f"stakes {stake_wei // ANKR:,} ANKR")
+
+
+async def _bind(scene: Scene, provider: Provider) -> None:
+    """Bind the node to a blockchain node, with the proof that it is a member of a final epoch."""
     epoch = await scene.latest_final()
-    genesis, own = scene.cluster.genesis, provider.member
+    genesis, own, chain = scene.cluster.genesis, provider.member, provider.chain
     proved = await until_some(lambda: member_in(genesis, own, provider.node, epoch))
     chain_node = sha256(provider.node)
     await provider.do(lambda: chain.providers.add_node(provider.registration, chain_node, proved))
-    told = f"stakes {terms.stake_wei // ANKR:,} ANKR; {own.entry.name} is bound,"
-    scene.tell(provider.name, f"{told} a member of final epoch {epoch}")
+    scene.tell(provider.name, f"binds {own.entry.name}, a member of final epoch {epoch}")

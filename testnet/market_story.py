@@ -6,7 +6,8 @@
     every party's money, to the wei                                    (`market_money`)
 
 All waiting is for the chain, so a slow machine only takes longer. What can wait together does:
-governors vote while the first epoch is anchored, and deal two's bids are sealed in deal one's review.
+governors vote while the first epoch is anchored, deal two's bids are sealed in deal one's review, and
+deal one's money is fetched while deal two waits for its round.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from testnet.market_cast import casting
 from testnet.market_ends import complete, earn, fail, refuse
 from testnet.market_money import collect_all, compared, gained, purses, total
 from testnet.market_plan import FAILING_LENGTH_S, LENGTH_S, PLAN, VALUES, market_plan
-from testnet.market_rule import open_market
+from testnet.market_rule import bind_nodes, open_market
 from testnet.market_scene import Scene
-from testnet.market_trade import draw, open_auction, open_bids, seal_bids, start
+from testnet.market_trade import ask_quote, draw, open_auction, open_bids, seal_bids, start
 from testnet.story import point_latest_at
 
 CHECK_S = 1.0
@@ -41,7 +42,7 @@ class Told:
 
     findings: tuple[Finding, ...]
     duration_s: float
-    """Of all of it, starting the network included."""
+    """Of all of it, starting the network included and ending it not."""
 
     detection_s: float
     """From the kill of a provider's node until its failure was on chain (Q15)."""
@@ -74,12 +75,9 @@ async def tell_market(folder: Path, console: Console, *, keep: bool, story_s_max
                 nursery.start_soon(_watch, cluster)
                 scene = Scene(cluster=cluster, cast=cast, say=say, began_s=began_s)
                 detection_s = await _play(scene)
+                duration_s = time.monotonic() - began_s
                 nursery.cancel_scope.cancel()
-    return Told(
-        findings=tuple(scene.findings),
-        duration_s=time.monotonic() - began_s,
-        detection_s=detection_s,
-    )
+    return Told(findings=tuple(scene.findings), duration_s=duration_s, detection_s=detection_s)
 
 
 async def _watch(cluster: Cluster) -> None:
@@ -93,8 +91,10 @@ async def _play(scene: Scene) -> float:
     await open_market(scene)
     had = await purses(scene)
     chain = scene.cast.anybody.chain
+    quote = await ask_quote(scene, LENGTH_S)
+    await bind_nodes(scene)
 
-    one = await open_auction(scene, LENGTH_S)
+    one = await open_auction(scene, LENGTH_S, quote)
     await seal_bids(scene, one)
     await open_bids(scene, one)
     first = await draw(scene, one)
@@ -102,16 +102,18 @@ async def _play(scene: Scene) -> float:
     await earn(scene, one)
     await scene.wait_until(await chain.deals.completable_at(one) - VALUES[Parameter.COMMIT_S])
 
-    two = await open_auction(scene, FAILING_LENGTH_S)
+    quote = await ask_quote(scene, FAILING_LENGTH_S)
+    two = await open_auction(scene, FAILING_LENGTH_S, quote)
     await seal_bids(scene, two)
     gains = await complete(scene, one, first)
     await open_bids(scene, two)
+    await collect_all(scene, one)
     second = await draw(scene, two)
     record = await start(scene, two, second)
     failure = await fail(scene, record, two, second)
     await refuse(scene, second)
 
-    await collect_all(scene, (one, two))
+    await collect_all(scene, two)
     scene.findings.append(
         compared(
             "over both deals everybody has, to the wei, what it should, and the contracts keep nothing",

@@ -8,7 +8,7 @@ import httpx
 import trio
 
 from stkrp2p.adapters.chain.rule import Rejected
-from stkrp2p.adapters.chain.rule.auctions import Request
+from stkrp2p.adapters.chain.rule.auctions import Quote, Request
 from stkrp2p.adapters.chain.rule.deals import DealRecord
 from stkrp2p.adapters.clock import SystemClock
 from stkrp2p.adapters.drand import DrandBeacons
@@ -24,10 +24,18 @@ from testnet.market_scene import POLL_S, Scene, until_some
 from testnet.verdict import percent
 
 
-async def open_auction(scene: Scene, length_s: int) -> int:
-    """Ask for a quote and open an auction at it; return the deal's number."""
+async def ask_quote(scene: Scene, length_s: int) -> Quote:
+    """Let the requester ask what a project costs and is expected to bring (R47)."""
+    market = scene.cast.requester.chain.market
+    quote = await market.quote(project_type=KIND, need=NEED, length_s=length_s)
+    terms = f"{ankr(quote.fp_wei)}, {eth(quote.expected_profit_wei)} expected"
+    scene.tell("requester", f"asks for {length_s} s: {terms}")
+    return quote
+
+
+async def open_auction(scene: Scene, length_s: int, quote: Quote) -> int:
+    """Open an auction at a quoted price; return the deal's number."""
     chain, does = scene.cast.requester.chain, scene.cast.requester.do
-    quote = await chain.market.quote(project_type=KIND, need=NEED, length_s=length_s)
     while True:
         epoch = await _fit_epoch(scene)
         request = Request(project_type=KIND, length_s=length_s, need=NEED, score_epoch=epoch)
@@ -39,8 +47,7 @@ async def open_auction(scene: Scene, length_s: int) -> int:
                 raise
     deal = await chain.market.latest()
     auction = await chain.market.auction(deal)
-    terms = f"{length_s} s for {ankr(auction.fp_wei)}, {eth(quote.expected_profit_wei)} expected"
-    scene.tell("requester", f"opens deal {deal}: {terms}")
+    scene.tell("requester", f"pays {ankr(auction.fp_wei)} and opens deal {deal}:")
     scene.tell("", f"scores of final epoch {epoch}; round {auction.draw_round} will draw")
     return deal
 
