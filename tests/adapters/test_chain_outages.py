@@ -1,6 +1,7 @@
 """What the chain adapter makes of endpoints that fail: it says so in time, and loses nothing."""
 
 import json
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -555,3 +556,27 @@ async def test_a_node_that_is_killed_and_restarted_loses_nothing(
             make_final(net.url)
             assert await fresh.registry() == await chain.registry()
             assert len(net.anchored_logs()) == 3
+
+
+async def test_one_thread_at_a_time_reads_answers(net: Net) -> None:
+    # Two that meet a type for the first time together end the process.
+    reading, most = 0, 0
+
+    def read(result: object) -> object:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        time.sleep(0.01)
+        reading -= 1
+        return result
+
+    endpoints = [Endpoint(net.url) for _ in range(2)]
+    for endpoint in endpoints:
+        await endpoint.ask("eth_chainId", parse=bool)
+    async with trio.open_nursery() as nursery:
+        for endpoint in endpoints:
+            for _ in range(THREADS_MAX):
+                nursery.start_soon(partial(endpoint.ask, "eth_chainId", parse=read))
+    for endpoint in endpoints:
+        endpoint.close()
+    assert most == 1
