@@ -149,8 +149,8 @@ class _Sending:
             self._say("what follows, and its cost, is known once that is mined")
         if self.acting.is_dry:
             self._say("nothing was sent")
-        elif hint:
-            click.echo(f"next: {hint}")
+        else:
+            click.echo(f"next: {hint or 'nothing is left to do'}")
 
     async def _do(self, chain: RuleChain, action: Action) -> None:
         self._show(action)

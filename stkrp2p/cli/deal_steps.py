@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from stkrp2p.adapters.chain.rule.deals import DealRecord
     from stkrp2p.core.network import Genesis
 
+OVER = frozenset({"COMPLETED", "FAILED", "CANCELLED", "ABANDONED"})
+"""States of a deal that is over."""
+
 _MS_PER_S = 1000
 
 
@@ -29,6 +32,8 @@ class Course:
     record: DealRecord
     draw_due_s: int
     completable_at: int
+    owed: frozenset[Operator]
+    """Who of the two has something to collect, of this deal or another, once this one is over."""
 
 
 async def read_course(chain: RuleChain, genesis: Genesis, deal: int) -> Course:
@@ -51,6 +56,8 @@ async def read_course(chain: RuleChain, genesis: Genesis, deal: int) -> Course:
         )
     record = await chain.deals.deal(deal)
     is_running = record.state is State.RUNNING
+    is_over = auction.stage is Stage.CLOSED or record.state > State.RUNNING
+    parties = {auction.requester, record.provider} if is_over else set()
     return Course(
         deal=deal,
         now_s=await chain.now_s(),
@@ -58,7 +65,13 @@ async def read_course(chain: RuleChain, genesis: Genesis, deal: int) -> Course:
         record=record,
         draw_due_s=-(-genesis.beacon.due_ms(Round(auction.draw_round)) // _MS_PER_S),
         completable_at=await chain.deals.completable_at(deal) if is_running else 0,
+        owed=frozenset([account for account in parties if await _is_owed(chain, account)]),
     )
+
+
+async def _is_owed(chain: RuleChain, account: Operator) -> bool:
+    owed = await chain.deals.owed(account)
+    return bool(owed.ankr_wei or owed.eth_wei or await chain.market.owed(account))
 
 
 def next_step(course: Course, account: Operator | None) -> str:
@@ -71,9 +84,10 @@ def next_step(course: Course, account: Operator | None) -> str:
     stage = course.auction.stage.name
     if stage == "OPEN":
         return _auction_step(course)
-    if stage == "CLOSED":
-        return f"stkrp2p request settle {course.deal}"
-    return _deal_step(course, is_provider=account == course.record.provider)
+    is_provider = account == course.record.provider
+    if stage == "CLOSED" or course.record.state.name in OVER:
+        return _last_step(course, is_provider=is_provider)
+    return _deal_step(course, is_provider=is_provider)
 
 
 def _auction_step(course: Course) -> str:
@@ -104,9 +118,18 @@ def _deal_step(course: Course, *, is_provider: bool) -> str:
             return wait if is_provider else f"stkrp2p request fund {deal}"
         wait = f"wait: the provider starts until {until}"
         return f"stkrp2p provider start {deal}" if is_provider else wait
-    if state == "RUNNING":
-        return settle if now_s >= course.completable_at else _running_step(course)
-    return "stkrp2p provider collect" if is_provider else settle
+    return settle if now_s >= course.completable_at else _running_step(course)
+
+
+def _last_step(course: Course, *, is_provider: bool) -> str:
+    record = course.record
+    is_failed = record.state.name == "FAILED"
+    if is_failed and (record.owed_wei or not record.is_compensated):
+        return f"stkrp2p request settle {course.deal}"
+    if is_provider:
+        return "stkrp2p provider collect" if record.provider in course.owed else ""
+    is_owed = course.auction.requester in course.owed
+    return f"stkrp2p request settle {course.deal}" if is_owed else ""
 
 
 def _running_step(course: Course) -> str:

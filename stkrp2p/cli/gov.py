@@ -1,4 +1,4 @@
-"""`stkrp2p gov`: govern: seats, votes, elections and stakes, each over Ethereum (R13, R15-R18, R20)."""
+"""`stkrp2p gov`: seats, votes, elections and stakes, each over Ethereum (R13, R15-R18, R20)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from stkrp2p.cli.acting import ActingCommand, Do
 from stkrp2p.cli.amounts import amount_of
 from stkrp2p.cli.errors import Exit, Failure
 from stkrp2p.cli.gov_elect import elect
+from stkrp2p.cli.gov_policy import delay, distribution, project_type, scoring, set_parameter
 from stkrp2p.cli.gov_propose import propose
+from stkrp2p.cli.gov_rulings import approve, cancel, reject, release, revoke, ruling, tier_of
 from stkrp2p.cli.gov_view import proposal_list, status
 from stkrp2p.cli.output import when
 
@@ -29,10 +31,12 @@ def command() -> None:
     """Govern: take a seat, propose, vote, elect."""
 
 
-command.add_command(status)
-command.add_command(proposal_list)
-command.add_command(propose)
-command.add_command(elect)
+for each in (status, proposal_list, propose, elect):
+    command.add_command(each)
+for each in (set_parameter, project_type, distribution, scoring, delay):
+    propose.add_command(each)
+for each in (approve, reject, tier_of, revoke, ruling, cancel, release):
+    propose.add_command(each)
 
 
 # ------------------------------------------------------------------------------- seats, stakes
@@ -40,7 +44,7 @@ command.add_command(elect)
 
 @command.command("accept", cls=ActingCommand)
 def accept(*, acting: Acting) -> None:
-    """Take the seat that this account was invited to, with the stake that it asks.
+    """Take the seat that this account was invited to.
 
     Stakes what is missing to the least stake of a governor first. The stake is bound while it sits.
     """
@@ -58,7 +62,7 @@ def accept(*, acting: Acting) -> None:
 @command.command("stake", cls=ActingCommand)
 @click.argument("ankr", metavar="ANKR", type=_ANKR)
 def stake(*, acting: Acting, ankr: int) -> None:
-    """Stake up to ANKR in all, to vote in elections and referenda with it."""
+    """Stake up to ANKR in all, to vote with it."""
 
     async def work(chain: RuleChain, do: Do) -> str:
         await do(await chain.council.stake_to(ankr))
@@ -70,7 +74,10 @@ def stake(*, acting: Acting, ankr: int) -> None:
 @command.command("unstake", cls=ActingCommand)
 @click.argument("ankr", metavar="ANKR", type=_ANKR)
 def unstake(*, acting: Acting, ankr: int) -> None:
-    """Ask back what is staked above ANKR; it is paid by `withdraw` after the policy's UnbondS."""
+    """Ask back what is staked above ANKR.
+
+    `gov withdraw` pays it after the policy's UnbondS.
+    """
 
     async def work(chain: RuleChain, do: Do) -> str:
         await do(await chain.council.unstake_to(ankr))
@@ -81,7 +88,7 @@ def unstake(*, acting: Acting, ankr: int) -> None:
 
 @command.command("withdraw", cls=ActingCommand)
 def withdraw(*, acting: Acting) -> None:
-    """Get paid what was asked back of the stake, once its time has come."""
+    """Get paid what was asked back, once its time has come."""
 
     async def work(chain: RuleChain, do: Do) -> str:
         await do(await chain.council.withdraw())
@@ -93,7 +100,10 @@ def withdraw(*, acting: Acting) -> None:
 @command.command("claim", cls=ActingCommand)
 @click.argument("ballot", type=NUMBER)
 def claim(*, acting: Acting, ballot: int) -> None:
-    """Claim what voting in a ballot earned; elections and referenda are ballots (Q21)."""
+    """Claim what voting in a ballot earned.
+
+    Elections and referenda are ballots (Q21).
+    """
 
     async def work(chain: RuleChain, do: Do) -> str:
         await do(await chain.voter_rewards.claim(ballot))
@@ -110,9 +120,10 @@ def claim(*, acting: Acting, ballot: int) -> None:
 @click.argument("choice", type=click.Choice(["yes", "no", "abstain"]))
 @click.option("--as-staker", is_flag=True, help="Vote in a referendum with the stake.")
 def vote(*, acting: Acting, proposal: int, choice: str, as_staker: bool) -> None:
-    """Vote on a proposal as a governor: one governor, one vote.
+    """Vote on a proposal.
 
-    To abstain is to vote: who misses too many votes one after the other loses stake.
+    One governor, one vote. To abstain is to vote: who misses too many votes one after the other
+    loses stake.
     """
 
     async def work(chain: RuleChain, do: Do) -> str:
@@ -132,9 +143,10 @@ def vote(*, acting: Acting, proposal: int, choice: str, as_staker: bool) -> None
 @command.command("close", cls=ActingCommand)
 @click.argument("proposal", type=NUMBER)
 def close(*, acting: Acting, proposal: int) -> None:
-    """Close a proposal whose time is over and count its votes; anybody may.
+    """Close a proposal whose time is over.
 
-    Proposals are closed in order. What passed goes to the timelock.
+    Anybody may. Its votes are counted. Proposals are closed in order. What passed goes to the
+    timelock.
     """
 
     async def work(chain: RuleChain, do: Do) -> str:
@@ -150,7 +162,10 @@ def close(*, acting: Acting, proposal: int) -> None:
 @command.command("execute", cls=ActingCommand)
 @click.argument("proposal", type=NUMBER)
 def execute(*, acting: Acting, proposal: int) -> None:
-    """Let the timelock make a passed proposal's calls, once its delay is over; anybody may."""
+    """Carry out what has passed, once the delay is over.
+
+    The timelock makes the proposal's calls; anybody may ask it to.
+    """
 
     async def work(chain: RuleChain, do: Do) -> str:
         from stkrp2p.adapters.chain.rule.proposals import OperationState  # noqa: PLC0415
@@ -178,3 +193,21 @@ async def _not_ready(chain: RuleChain, proposal: int, *, is_queued: bool) -> Fai
         why=f"the timelock's delay ends {when(ready_at, await chain.now_s())}",
         hint=STATUS,
     )
+
+
+# ------------------------------------------------------------------------------- prices
+
+
+@command.command("poke", cls=ActingCommand)
+def poke(*, acting: Acting) -> None:
+    """Look at both price feeds and move the references.
+
+    Anybody may. A price that moved too far is believed if it is found again after the policy's
+    PriceConfirmS.
+    """
+
+    async def work(chain: RuleChain, do: Do) -> str:
+        await do(await chain.prices.poke())
+        return ""
+
+    acting.run(work)

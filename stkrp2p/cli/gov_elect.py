@@ -1,4 +1,4 @@
-"""`stkrp2p gov elect`: open an election that is due, stand, back somebody, close it (R17, R18, Q22)."""
+"""`stkrp2p gov elect`: open an election, stand, back somebody, close it (R17, R18, Q22)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def elect() -> None:
 
 @elect.command("open", cls=ActingCommand)
 def open_election(*, acting: Acting) -> None:
-    """Open the election that is due; anybody may. Its dates were fixed at deployment."""
+    """Open the election that is due; anybody may.
+
+    Its dates were fixed at deployment.
+    """
 
     async def work(chain: RuleChain, do: Do) -> str:
         await do(await chain.council.open_election())
@@ -39,7 +42,10 @@ def open_election(*, acting: Acting) -> None:
 @elect.command("stand", cls=ActingCommand)
 @click.option("--node", help="PeerID or hex id of the node to govern with.  [default: this one]")
 def stand(*, acting: Acting, node: str | None) -> None:
-    """Stand in the open election; the account's stake at its opening is its first votes."""
+    """Stand in the open election.
+
+    The account's stake at its opening is its first votes.
+    """
     ours = _own_node(acting) if node is None else node_from_text(node)
     if ours is None:
         raise click.BadParameter(f"{node} is no PeerID or hex id", param_hint="--node")
@@ -55,7 +61,10 @@ def stand(*, acting: Acting, node: str | None) -> None:
 @elect.command("back", cls=ActingCommand)
 @click.argument("candidate", type=address)
 def back(*, acting: Acting, candidate: Operator) -> None:
-    """Give this account's stake at the opening to a candidate, once and for good."""
+    """Give this account's votes to a CANDIDATE, for good.
+
+    They are its stake when the election was opened.
+    """
 
     async def work(chain: RuleChain, do: Do) -> str:
         await do(await chain.council.back(await _open_one(chain), candidate))
@@ -66,7 +75,7 @@ def back(*, acting: Acting, candidate: Operator) -> None:
 
 @elect.command("close", cls=ActingCommand)
 def close_election(*, acting: Acting) -> None:
-    """Close the election whose time is over and seat who won; anybody may."""
+    """Close the election and seat who won; anybody may."""
 
     async def work(chain: RuleChain, do: Do) -> str:
         await do(await chain.council.close_election())

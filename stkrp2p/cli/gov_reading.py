@@ -183,10 +183,11 @@ def _chore(shown: Council) -> str:
 def _election_step(shown: Council) -> str:
     if shown.election is None:
         return "stkrp2p gov elect open" if shown.due_at <= shown.now_s else ""
-    _, election = shown.election
+    number, election = shown.election
     if election.closes_at <= shown.now_s:
         return "stkrp2p gov elect close"
-    return "stkrp2p gov elect stand, or stkrp2p gov elect back CANDIDATE"
+    ends = when(election.closes_at, shown.now_s)
+    return f"wait: election {number} ends {ends}; until then: gov elect stand, or gov elect back"
 
 
 def _wait(shown: Council) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("status", cls=ReadingCommand)
 def status(*, loaded: Loaded, as_json: bool) -> None:
-    """Show seats, phase, dates, what is up for decision, and what to do next."""
+    """Show seats, dates, open decisions, and what to do next."""
     config = loaded.config
     with config_failures():
         from stkrp2p.config import read_network  # noqa: PLC0415  - 60 ms
@@ -43,7 +43,7 @@ def status(*, loaded: Loaded, as_json: bool) -> None:
 
 @click.command("list", cls=ReadingCommand)
 def proposal_list(*, loaded: Loaded, as_json: bool) -> None:
-    """List the latest proposals: what each does, who voted how, and what became of it."""
+    """List the latest proposals and what became of them."""
     with config_failures():
         from stkrp2p.config import read_network  # noqa: PLC0415  - 60 ms
 

@@ -1,4 +1,4 @@
-"""`stkrp2p provider`: apply, stake, bid, serve and be paid, each over Ethereum (R26-R29, R44-R46)."""
+"""`stkrp2p provider`: apply, stake, bid, serve, be paid, over Ethereum (R26-R29, R44-R46)."""
 
 from __future__ import annotations
 
@@ -65,9 +65,10 @@ for each in (bid, node, reclaim, reveal, start, status):
 def apply(
     *, acting: Acting, name: str, price_wei: int | None, details: str | None, **capacity: Given
 ) -> None:
-    """Apply as a provider under a brand NAME, or replace the application (R44).
+    """Apply as a provider under a brand NAME (R44).
 
-    The governors vote on it; under another's name nobody is approved.
+    A second application replaces the first. The governors vote on it; under another's name nobody
+    is approved.
     """
     has = whole(capacity)
     if price_wei is None:
@@ -94,7 +95,10 @@ def apply(
 def update(
     *, acting: Acting, price_wei: int | None, details: str | None, **capacity: Given
 ) -> None:
-    """Say anew what this provider has and asks; what is not given stays."""
+    """Say anew what this provider has and asks.
+
+    What is not given stays.
+    """
 
     async def work(chain: RuleChain, do: Do) -> str:
         known = await chain.providers.provider(await chain.account())
@@ -128,7 +132,10 @@ def stake(*, acting: Acting, ankr: int) -> None:
 @command.command("unstake", cls=ActingCommand)
 @click.argument("ankr", metavar="ANKR", type=_ANKR)
 def unstake(*, acting: Acting, ankr: int) -> None:
-    """Ask back what is staked above ANKR; `provider withdraw` pays it after the policy's UnbondS."""
+    """Ask back what is staked above ANKR.
+
+    `provider withdraw` pays it after the policy's UnbondS.
+    """
 
     async def work(chain: RuleChain, do: Do) -> str:
         await do(await chain.providers.unstake_to(ankr))
@@ -139,7 +146,7 @@ def unstake(*, acting: Acting, ankr: int) -> None:
 
 @command.command("leave", cls=ActingCommand)
 def leave(*, acting: Acting) -> None:
-    """Stop being a provider and ask the whole stake back; it gets no new deals."""
+    """Stop being a provider and ask the whole stake back."""
 
     async def work(chain: RuleChain, do: Do) -> str:
         await do(await chain.providers.resign())
@@ -150,7 +157,7 @@ def leave(*, acting: Acting) -> None:
 
 @command.command("withdraw", cls=ActingCommand)
 def withdraw(*, acting: Acting) -> None:
-    """Get paid what was asked back of the stake, once its time has come."""
+    """Get paid what was asked back, once its time has come."""
 
     async def work(chain: RuleChain, do: Do) -> str:
         await do(await chain.providers.withdraw())
@@ -164,7 +171,10 @@ def withdraw(*, acting: Acting) -> None:
 
 @command.command("collect", cls=ActingCommand)
 def collect(*, acting: Acting) -> None:
-    """Collect all that deals, the market and challenges owe this account."""
+    """Collect all that is owed to this account.
+
+    By deals, by the market, and by challenges that were answered.
+    """
 
     async def work(chain: RuleChain, do: Do) -> str:
         for source in (chain.deals, chain.market, chain.liveness):
@@ -179,10 +189,10 @@ def collect(*, acting: Acting) -> None:
 @command.command("answer", cls=ActingCommand)
 @click.argument("challenge", type=_NUMBER)
 def answer(*, acting: Acting, challenge: int) -> None:
-    """Answer a challenge of a node's liveness with its anchored score (R41).
+    """Answer a challenge of a node's liveness (R41).
 
-    The score is taken from this node's store: of an epoch that began after the challenge, at whose
-    end the node was up.
+    The answer is its anchored score, from this node's store: of an epoch that began after the
+    challenge, at whose end the node was up.
     """
     config, genesis = acting.loaded.config, acting.network().genesis
 

@@ -1,4 +1,4 @@
-"""`stkrp2p provider bid`, `reveal`, `start`, `reclaim`: from a sealed bid to a running deal (R49, R50)."""
+"""`stkrp2p provider bid`, `reveal`, `start`, `reclaim`: from a bid to a running deal (R49, R50)."""
 
 from __future__ import annotations
 
@@ -55,10 +55,11 @@ def auction_of(network: NetworkFile, deal: int) -> Auction:
     help="Registration of the node that would serve.  [default: the first that is free]",
 )
 def bid(*, acting: Acting, deal: int, price: int, registration: int | None) -> None:
-    """Seal a bid of ANKR for a deal, with the policy's bond.
+    """Seal a bid of ANKR for a deal.
 
-    Price and salt are kept under `bids` in the data directory before anything is sent, in a dry run
-    too: the bid that is sent later is the same. Who does not open its bid in time loses the bond.
+    It takes the policy's bond. Price and salt are kept under `bids` in the data directory before
+    anything is sent, in a dry run too: the bid that is sent later is the same. Who does not open
+    its bid in time loses the bond.
     """
     network, store = acting.network(), bid_store(acting.loaded.config)
 
@@ -80,7 +81,7 @@ def bid(*, acting: Acting, deal: int, price: int, registration: int | None) -> N
             )
         await do(await chain.market.commit(sealed))
         opens = when(course.auction.commit_until_s, course.now_s)
-        return f"stkrp2p provider reveal {deal}, which is possible {opens}"
+        return f"wait: from {opens} on: stkrp2p provider reveal {deal}"
 
     acting.run(work)
 
@@ -101,7 +102,10 @@ async def _free_node(chain: RuleChain, wanted: int | None) -> int:
 @click.command("reveal", cls=ActingCommand)
 @click.argument("deal", type=_NUMBER)
 def reveal(*, acting: Acting, deal: int) -> None:
-    """Open the sealed bid for a deal, with the proof of its node's score from this node's store."""
+    """Open the sealed bid for a deal.
+
+    The proof of its node's score is made from this node's store.
+    """
     config, network = acting.loaded.config, acting.network()
 
     async def work(chain: RuleChain, do: Do) -> str:
@@ -134,7 +138,7 @@ def _not_kept(deal: int, *, is_sealed: bool) -> Failure:
 @click.command("start", cls=ActingCommand)
 @click.argument("deal", type=_NUMBER)
 def start(*, acting: Acting, deal: int) -> None:
-    """Start a deal that was won and funded, with the provider's part of the ETH."""
+    """Start a deal, with the provider's part of the ETH."""
     genesis = acting.network().genesis
 
     async def work(chain: RuleChain, do: Do) -> str:
@@ -149,7 +153,7 @@ def start(*, acting: Acting, deal: int) -> None:
 @click.command("reclaim", cls=ActingCommand)
 @click.argument("deal", type=_NUMBER)
 def reclaim(*, acting: Acting, deal: int) -> None:
-    """Get the bond of an opened bid back, once the auction is over."""
+    """Get the bond back, once the auction is over."""
 
     async def work(chain: RuleChain, do: Do) -> str:
         await do(await chain.market.reclaim(deal))

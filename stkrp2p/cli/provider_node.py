@@ -28,9 +28,10 @@ def node() -> None:
 @node.command("add", cls=ActingCommand)
 @click.argument("chain_node", type=data)
 def add(*, acting: Acting, chain_node: bytes) -> None:
-    """Bind this node to the blockchain node CHAIN_NODE: 0x and the 64 hex digits of its id.
+    """Bind this node to the blockchain node CHAIN_NODE.
 
-    That this node is a member is proved by a final epoch's roster, from its own store.
+    CHAIN_NODE is 0x and the 64 hex digits of its id. That this node is a member is proved by a
+    final epoch's roster, from its own store.
     """
     from stkrp2p.adapters.keys import load_node_key  # noqa: PLC0415
 
@@ -53,7 +54,10 @@ def add(*, acting: Acting, chain_node: bytes) -> None:
 @node.command("remove", cls=ActingCommand)
 @click.argument("registration", type=click.IntRange(min=0))
 def remove(*, acting: Acting, registration: int) -> None:
-    """Unbind the sidecar of a REGISTRATION; `provider status` shows their numbers."""
+    """Unbind the sidecar of a REGISTRATION.
+
+    `provider status` shows their numbers.
+    """
 
     async def work(chain: RuleChain, do: Do) -> str:
         await do(await chain.providers.remove_node(registration))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command("status", cls=ReadingCommand)
 @click.argument("provider", required=False)
 def status(*, loaded: Loaded, provider: str | None, as_json: bool) -> None:
-    """Show a provider's record, nodes, bids, deals, what it can collect, and what to do next.
+    """Show record, nodes, bids, deals, and what to do next.
 
     PROVIDER is an address or a brand name; this node's account if it is left out.
     """

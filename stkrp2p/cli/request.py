@@ -1,4 +1,4 @@
-"""`stkrp2p request`: have a project served: ask for bids, choose or draw, fund, settle (R32, R40, R49-R51)."""
+"""`stkrp2p request`: ask for bids, choose or draw, fund, settle (R32, R40, R49-R51)."""
 
 from __future__ import annotations
 
@@ -68,10 +68,11 @@ def open_auction(
     fp_wei_max: int | None,
     **given: Given,
 ) -> None:
-    """Ask for bids on a project; takes its fixed price in ANKR.
+    """Ask for bids on a project.
 
-    What the winner is not paid, and the pools do not get, comes back when the deal is settled. An
-    auction without bids is closed, and the price comes back whole.
+    It takes the fixed price in ANKR. What the winner is not paid, and the pools do not get, comes
+    back when the deal is settled. An auction without bids is closed, and the price comes back
+    whole.
     """
 
     async def work(chain: RuleChain, do: Do) -> str:
@@ -96,7 +97,10 @@ def open_auction(
 @click.argument("deal", type=_NUMBER)
 @click.argument("provider")
 def choose(*, acting: Acting, deal: int, provider: str) -> None:
-    """Choose PROVIDER, an address or a brand name, among the lowest bids, where the rule lets you."""
+    """Choose among the lowest bids, where the rule lets you.
+
+    PROVIDER is an address or a brand name.
+    """
 
     async def prepare(chain: RuleChain) -> Action:
         return await chain.market.choose(deal, await provider_called(chain, provider))
@@ -107,10 +111,10 @@ def choose(*, acting: Acting, deal: int, provider: str) -> None:
 @command.command("draw", cls=ActingCommand)
 @click.argument("deal", type=_NUMBER)
 def draw(*, acting: Acting, deal: int) -> None:
-    """Draw the provider by the beacon's round that was fixed before the bids; anybody may.
+    """Draw the provider by the beacon; anybody may.
 
-    The round is taken from this node's store, or from the beacon endpoints that are set; the contract
-    verifies it.
+    The round was fixed before the first bid. It is taken from this node's store, or from the beacon
+    endpoints that are set; the contract verifies it.
     """
     from stkrp2p.cli.beacon import find_round  # noqa: PLC0415
 
@@ -124,7 +128,7 @@ def draw(*, acting: Acting, deal: int) -> None:
 @command.command("fund", cls=ActingCommand)
 @click.argument("deal", type=_NUMBER)
 def fund(*, acting: Acting, deal: int) -> None:
-    """Put the requester's ETH into a deal: what the provider's part leaves."""
+    """Put the requester's ETH into a deal."""
     _run(acting, deal, lambda chain: chain.deals.fund(deal))
 
 
@@ -132,9 +136,9 @@ def fund(*, acting: Acting, deal: int) -> None:
 @click.argument("deal", type=_NUMBER)
 @click.argument("evidence")
 def dispute(*, acting: Acting, deal: int, evidence: str) -> None:
-    """Dispute a running deal, as its requester or provider: it is frozen until the governors rule.
+    """Dispute a running deal, as one of its parties (R62).
 
-    EVIDENCE is what you say, or where that is; it is public (R62).
+    It is frozen until the governors rule. EVIDENCE is what you say, or where that is; it is public.
     """
     _run(acting, deal, lambda chain: chain.deals.dispute(deal, evidence))
 
@@ -142,7 +146,10 @@ def dispute(*, acting: Acting, deal: int, evidence: str) -> None:
 @command.command("close", cls=ActingCommand)
 @click.argument("deal", type=_NUMBER)
 def close(*, acting: Acting, deal: int) -> None:
-    """Close an auction that can come to nothing any more; the fixed price comes back."""
+    """Close an auction that can come to nothing any more.
+
+    The fixed price comes back.
+    """
     _run(acting, deal, lambda chain: chain.market.close(deal))
 
 

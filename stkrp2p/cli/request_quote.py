@@ -1,4 +1,4 @@
-"""`stkrp2p request quote` and `providers`: what a project costs and brings, and who would serve it."""
+"""`stkrp2p request quote` and `providers`: what a project costs and brings, who would serve it."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def read_project(
 def quote(
     *, loaded: Loaded, number: int | None, length_s: int, as_json: bool, **given: Given
 ) -> None:
-    """Show a project's fixed price, and the profit that its ETH is expected to bring (R47).
+    """Show a project's fixed price and expected profit (R47).
 
     The price follows from the policy's prices of resources; what is not given is the least that the
     type asks for.
@@ -164,9 +164,10 @@ def project_document(shown: Project) -> dict[str, object]:
 def providers(
     *, loaded: Loaded, number: int | None, length_s: int, as_json: bool, **given: Given
 ) -> None:
-    """Show who may bid on a project: capacity, price, expected return, uptime, reliability (R48).
+    """Show who may bid on a project, and their scores (R48).
 
-    Records are the chain's; scores are those of the latest final epoch, from this node's store.
+    Capacity, price, expected return, uptime and reliability. Records are the chain's; scores are
+    those of the latest final epoch, from this node's store.
     """
     from stkrp2p.config import read_network  # noqa: PLC0415  - 60 ms
 

@@ -1,4 +1,4 @@
-"""`stkrp2p request settle` and `doubt`: whatever ends a deal and pays everybody (R41, R51, R55, R59)."""
+"""`stkrp2p request settle` and `doubt`: what ends a deal and pays everybody (R41, R51, R55, R59)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from stkrp2p.core.anchor import Header
     from stkrp2p.core.score import Score
 
+PRICE_RULES = ("BadPrice", "StalePrice", "FuturePrice", "UnfinishedRound", "PriceMoved")
+"""By what the contract refuses prices: a failure is paid for later then."""
+
 _NUMBER = click.IntRange(min=1)
 _MS_PER_S = 1000
 
@@ -33,11 +36,12 @@ _MS_PER_S = 1000
 @click.command("settle", cls=ActingCommand)
 @click.argument("deal", type=_NUMBER)
 def settle(*, acting: Acting, deal: int) -> None:
-    """Do whatever is due for a deal, until it is over and this account has been paid; anybody may.
+    """Do whatever is due for a deal; anybody may.
 
-    Ends it if a party is late, or if the provider failed, shown by its anchored score or its silence;
-    else splits the money once run and review are over. Pays what was lost, out of the provider's ANKR
-    and by the insurance. Hands the pots theirs, and collects what is owed to this account.
+    Ends it if a party is late, or if the provider failed, shown by its anchored score or its
+    silence; else splits the money once run and review are over. Pays what was lost, out of the
+    provider's ANKR and by the insurance. Hands the pots theirs, and collects what is owed to this
+    account.
     """
 
     async def work(chain: RuleChain, do: Do) -> str:
@@ -53,10 +57,10 @@ def settle(*, acting: Acting, deal: int) -> None:
 @click.command("doubt", cls=ActingCommand)
 @click.argument("deal", type=_NUMBER)
 def doubt(*, acting: Acting, deal: int) -> None:
-    """Challenge the liveness of a running deal's node, with the policy's bond (R41).
+    """Challenge the liveness of a deal's node (R41).
 
-    The node answers by its score of an epoch begun after that; if it does not, `request settle` shows
-    that it was silent, and the bond comes back.
+    It takes the policy's bond. The node answers by its score of an epoch begun after that; if it
+    does not, `request settle` shows that it was silent, and the bond comes back.
     """
     genesis = acting.network().genesis
 
@@ -169,7 +173,10 @@ class _Settling:
         if record.state.name != "FAILED":
             return
         if not record.is_compensated:
-            await self._do(await deals.compensate(self._deal))
+            paid = await self._unless(deals.compensate(self._deal), *PRICE_RULES)
+            if paid is None:
+                return
+            await self._do(paid)
         if (await deals.deal(self._deal)).owed_wei:
             covered = await self._unless(deals.insure(self._deal), "InsuranceEmpty")
             if covered is not None:
@@ -192,10 +199,13 @@ class _Settling:
 
     async def what_next(self) -> str:
         """Return what is left to do, if anything."""
-        record = (await self.course()).record
+        course = await self.course()
+        record = course.record
+        if record.state.name == "FAILED" and not record.is_compensated:
+            return f"wait: until the prices can be used, stkrp2p request settle {self._deal}"
         if record.state.name == "FAILED" and record.owed_wei:
             return f"wait: until the insurance has something, stkrp2p request settle {self._deal}"
-        return f"stkrp2p request status {self._deal}"
+        return next_step(course, None)
 
     def _too_early(self, course: Course, why: str) -> Failure:
         hint = next_step(course, None)

@@ -51,7 +51,10 @@ class Deal:
 @click.command("status", cls=ReadingCommand)
 @click.argument("deal", type=click.IntRange(min=1), required=False)
 def status(*, loaded: Loaded, deal: int | None, as_json: bool) -> None:
-    """Show a DEAL with its bids, times and what it needs next; without one, all of this account."""
+    """Show a DEAL and what it needs next, or all of them.
+
+    All are those that this account requested.
+    """
     from stkrp2p.config import read_network  # noqa: PLC0415  - 60 ms
 
     with config_failures():
@@ -97,16 +100,11 @@ def _show_one(loaded: Loaded, network: NetworkFile, deal: int, *, as_json: bool)
     if as_json:
         print_json("request-status/1", {**_document(shown), "next": hint})
     else:
-        print_lines([*_lines(shown), f"next: {hint}"])
+        print_lines([*_lines(shown), f"next: {hint or 'nothing is left to do'}"])
 
 
 def _hint(shown: Requester) -> str:
-    over = {"COMPLETED", "FAILED", "CANCELLED", "ABANDONED"}
-    steps = [
-        next_step(course, None)
-        for course in shown.courses
-        if course.auction.stage.name != "CLOSED" and course.record.state.name not in over
-    ]
+    steps = [step for course in shown.courses if (step := next_step(course, None))]
     if shown.owed.ankr_wei or shown.owed.eth_wei:
         steps.append("stkrp2p provider collect")
     urgent = [step for step in steps if step.startswith("stkrp2p")]

@@ -114,7 +114,7 @@ async def member_proof(
 async def score_where(
     config: NodeConfig, genesis: Genesis, node: NodeId, wanted: Wanted
 ) -> ProvedScore | None:
-    """Return the latest stored score of a node that is wanted, with its proof; `None` if there is none.
+    """Return the latest stored score of a node that is wanted, proved; `None` if there is none.
 
     Raises:
         Failure: There is no store, or it cannot be read.

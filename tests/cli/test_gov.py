@@ -172,6 +172,15 @@ def test_every_kind_of_proposal_is_told_in_the_words_of_its_call(seated):
         (("ruling", 7, "--failed", "--loss", "0.5"), "Deals.rule(7, (True, 500000000000000000))"),
         (("ruling", 7, "--not-failed"), "Deals.rule(7, (False, 0))"),
         (("cancel", 7), "Deals.cancel(7)"),
+        (
+            ("distribution", "40", "30", "20", "10"),
+            "Policy.setDistribution((4000, 3000, 2000, 1000))",
+        ),
+        (("scoring", 2, "0x" + "5c" * 32), f"Policy.setScoring(2, 0x{'5c' * 32})"),
+        (("delay", "20min"), "Timelock.updateDelay(1200)"),
+        (("tier", deals, "trusted"), f"Providers.setTier({deals}, 2, 0)"),
+        (("revoke", deals), f"Providers.revoke({deals})"),
+        (("release", deals, "--ankr", "5"), f"Pot.release({5 * 10**18}, 0, {deals})"),
         (("call", deals, "0xdeadbeef"), f"{deals}: 0xdeadbeef"),
     ]
     for number, (arguments, call) in enumerate(kinds, start=1):
@@ -194,6 +203,9 @@ def test_every_kind_of_proposal_is_told_in_the_words_of_its_call(seated):
         (("approve", "erin"), "erin is no address: 0x and 40 hex digits"),
         (("approve", "0x" + "11" * 20, "--tier", "semi_trusted"), "brings some ETH: --k-eth"),
         (("ruling", "7", "--not-failed", "--loss", "1"), "a loss is for --failed"),
+        (("distribution", "40", "30", "20", "9"), "the shares add up to 99.00 %"),
+        (("scoring", "2", "0x12"), "a hash has 64 hex digits"),
+        (("release", "0x" + "11" * 20), "missing --ankr or --eth"),
         (("call", "0x" + "11" * 20, "0x123"), "is no data: 0x and pairs of hex digits"),
     ],
 )
@@ -203,6 +215,12 @@ def test_a_proposal_that_is_written_wrongly_is_refused_before_anything_is_asked(
     ran = run("gov", "propose", *arguments)
     assert ran.code == 2
     assert said in " ".join(ran.err.split())
+
+
+def test_anybody_pokes_the_prices(stage):
+    said = stage.does(ERIN, "gov", "poke").splitlines()
+    assert said[0] == "look at both feeds and move the reference prices"
+    assert said[-1] == "next: nothing is left to do"
 
 
 def test_who_did_not_apply_cannot_be_approved(seated):

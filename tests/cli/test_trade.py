@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 import trio
 
+from stkrp2p.adapters.chain.rule.prices import Asset
 from stkrp2p.core.policy import Parameter
+from stkrp2p.core.verdict import Verdict
 from testnet import anvil
 from tests.adapters.chain_kit import ALICE, BOB, rpc
 from tests.adapters.market_kit import (
+    ANKR_USD,
     CAROL,
     CHALLENGE_S,
     CHOICE_KIND,
@@ -16,12 +19,14 @@ from tests.adapters.market_kit import (
     DELAY_S,
     ERIN,
     FRANK,
+    K_ETH,
     KIND,
     LENGTH_S,
     VALUES,
     MarketNet,
     address_of,
     deploy_all,
+    set_price,
 )
 from tests.cli.stage import Stage, next_of
 from tests.cli.trade import EPOCH_S, PARAMS, STARTS_IN_S, open_trade, pass_epoch
@@ -98,25 +103,33 @@ def running(trade, stage):
     return stage.does(ERIN, "provider", "start", 1)
 
 
-# ------------------------------------------------------------------------------- stories
+def next_epoch(stage):
+    """Return the first epoch that begins from now on."""
+    since_ms = stage.net.now_s() * 1000 - stage.net.genesis.start_ms(0)
+    return since_ms // (EPOCH_S * 1000) + 1
 
 
-def test_somebody_becomes_a_provider_by_the_commands_that_status_names(stage):
-    # R44-R46, R26: apply, approval by vote, stake, node.
-    for key in (CAROL, DAVE):
-        stage.config(key, "governor")
-    assert next_of(stage.does(BOB, "provider", "status")) == "stkrp2p provider apply"
-    stage.does(BOB, "provider", "apply", "bob's barn", *CAPACITY, "--price", "90")
-    assert "wait: the governors vote on the application" in stage.does(BOB, "provider", "status")
-    bob = f"0x{address_of(BOB).hex()}"
-    proposed = stage.does(CAROL, "gov", "propose", "approve", bob)
-    number = next_of(proposed).split()[3]
+def enact(stage, *proposal):
+    """Let both governors pass a proposal, and carry it out."""
+    number = next_of(stage.does(CAROL, "gov", "propose", *proposal)).split()[3]
     for key in (CAROL, DAVE):
         stage.does(key, "gov", "vote", number, "yes")
     stage.net.wait(VALUES[Parameter.VOTING_S] + 1)
     stage.does(CAROL, "gov", "close", number)
     stage.net.wait(DELAY_S)
     stage.does(CAROL, "gov", "execute", number)
+
+
+# ------------------------------------------------------------------------------- stories
+
+
+def test_somebody_becomes_a_provider_by_the_commands_that_status_names(stage):
+    # R44-R46, R26: apply, approval by vote, stake, node.
+    assert next_of(stage.does(BOB, "provider", "status")) == "stkrp2p provider apply"
+    stage.does(BOB, "provider", "apply", "bob's barn", *CAPACITY, "--price", "90")
+    assert "wait: the governors vote on the application" in stage.does(BOB, "provider", "status")
+    bob = f"0x{address_of(BOB).hex()}"
+    enact(stage, "approve", bob)
 
     assert next_of(stage.does(BOB, "provider", "status")) == "stkrp2p provider stake 1000"
     stage.does(BOB, "provider", "stake", "1000")
@@ -192,8 +205,7 @@ def test_a_deal_goes_from_the_quote_to_the_last_payment(trade, stage):
 def test_a_provider_that_fails_is_shown_to_by_its_anchored_score_and_pays(trade, stage):
     # R59, Q12: the requester's own store has the proof.
     running(trade, stage)
-    started_s = stage.net.now_s()
-    first = (started_s * 1000 - stage.net.genesis.start_ms(0)) // (EPOCH_S * 1000) + 1
+    first = next_epoch(stage)
     pass_epoch(stage.net, first)
 
     async def anchor():
@@ -206,6 +218,7 @@ def test_a_provider_that_fails_is_shown_to_by_its_anchored_score_and_pays(trade,
     trade.store(stage.config(ALICE).parent)
     settled = stage.does(ALICE, "request", "settle", 1)
     assert settled.startswith("show by a score that the provider failed deal 1\n")
+    assert settled.endswith("next: nothing is left to do\n")
     assert "collect what deals owe the account" in settled
     shown = stage.shows(ALICE, "provider", "status", "erin")
     assert (shown["failures"], shown["running_deals"]) == (1, 0)
@@ -227,16 +240,15 @@ def test_a_requester_chooses_a_provider_by_its_name_where_the_rule_lets_it(stage
     assert stage.shows(ALICE, "request", "status", 1)["provider"] == frank
 
 
-def test_a_deal_is_disputed_and_its_node_doubted(trade, stage):
-    # R41, R62
+def test_a_node_that_is_doubted_answers_by_its_anchored_score(trade, stage):
+    # R41
     running(trade, stage)
     doubted = stage.shows(ALICE, "request", "doubt", 1)
     assert doubted["actions"][0]["ankr_wei"] == str(VALUES[Parameter.CHALLENGE_BOND])
     none_yet = stage.tells(ERIN, "provider", "answer", 1)
     assert "there is no answer to challenge 1 yet" in none_yet.err
 
-    now_ms = stage.net.now_s() * 1000 - stage.net.genesis.start_ms(0)
-    first = now_ms // (EPOCH_S * 1000) + 1
+    first = next_epoch(stage)
     pass_epoch(stage.net, first)
 
     async def anchor():
@@ -248,8 +260,48 @@ def test_a_deal_is_disputed_and_its_node_doubted(trade, stage):
     assert next_of(stage.does(ERIN, "provider", "answer", 1)) == "stkrp2p provider collect"
     stage.does(ERIN, "provider", "collect")
 
+
+def test_a_node_that_does_not_answer_is_shown_to_be_silent(trade, stage):
+    # R41, R59: `settle` shows first that nobody answered, then that the deal failed by that.
+    running(trade, stage)
+    stage.does(ALICE, "request", "doubt", 1)
+    first = next_epoch(stage)
+    pass_epoch(stage.net, first)
+
+    async def anchor():
+        for epoch in range(1, first + 1):
+            await trade.anchor(epoch, erin={"last_verdict": Verdict.DOWN})
+
+    trio.run(anchor)
+    trade.store(stage.config(ALICE).parent)
+    early = stage.tells(ALICE, "request", "settle", 1)
+    assert "it runs or is in review, and no failure is known here" in early.err
+    stage.net.wait(VALUES[Parameter.ANSWER_S])
+    settled = stage.does(ALICE, "request", "settle", 1)
+    assert [line for line in settled.splitlines() if line.startswith("show")] == [
+        "show that challenge 1 went unanswered",
+        "show by challenge 1 that the provider failed deal 1",
+    ]
+    assert stage.shows(ALICE, "request", "status", 1)["state"] == "failed"
+
+
+def test_a_dispute_is_ruled_by_vote_and_its_loss_is_paid_once_there_is_a_price(trade, stage):
+    # R62, Q12
+    running(trade, stage)
     disputed = stage.does(ALICE, "request", "dispute", 1, "it answers wrongly")
     assert "next: wait: it is disputed; the governors rule" in disputed
+    assert "nothing is due" in stage.tells(ALICE, "request", "settle", 1).err
+    trio.run(set_price, stage.net, Asset.ANKR, 0)
+    enact(stage, "ruling", 1, "--failed", "--loss", f"{K_ETH // ANKR}.001")
+
+    unpaid = stage.does(ALICE, "request", "settle", 1)
+    assert unpaid.startswith("collect what deals owe the account\n")
+    assert next_of(unpaid) == "wait: until the prices can be used, stkrp2p request settle 1"
+    trio.run(set_price, stage.net, Asset.ANKR, ANKR_USD)
+    paid = stage.does(ALICE, "request", "settle", 1)
+    assert paid.startswith("pay for the failure of deal 1 out of the provider's ANKR\n")
+    shown = stage.shows(ALICE, "request", "status", 1)
+    assert (shown["state"], shown["owed_wei"], shown["next"]) == ("failed", "0", "")
 
 
 def test_a_party_that_is_late_ends_the_deal(trade, stage):

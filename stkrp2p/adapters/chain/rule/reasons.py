@@ -97,7 +97,7 @@ _PRICES = {
     "BadDecimals": "a price feed has at most 18 decimals",
     "BadPrice": "the price feed answers nothing usable: try again later",
     "FuturePrice": "the price feed's time is in the future: try again later",
-    "PriceMoved": "the price moved further than is believed at once: poke the prices, wait, poke again",
+    "PriceMoved": "the price moved further than is believed at once: stkrp2p gov poke, twice",
     "StalePrice": "the price is too old: try again when the feed was updated",
     "UnfinishedRound": "the price feed is in the middle of an update: try again later",
     "NotPayer": _INTERNAL,
