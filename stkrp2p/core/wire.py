@@ -8,6 +8,7 @@ the one `encode` would have written: one value has one byte string, and so one h
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable
 from functools import cache
 from typing import Annotated, TypeVar
@@ -44,9 +45,15 @@ M = TypeVar("M", bound=Hashable)
 _encoder = msgspec.msgpack.Encoder()
 
 
+_learning = threading.Lock()
+"""Held while msgspec learns a type. Two threads that learn one at the same time, be it as a part of
+two others, end the process."""
+
+
 @cache
 def _decoder(shape: type[M]) -> msgspec.msgpack.Decoder[M]:
-    return msgspec.msgpack.Decoder(shape)
+    with _learning:
+        return msgspec.msgpack.Decoder(shape)
 
 
 def encode(value: object) -> bytes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
@@ -126,3 +129,46 @@ def test_messages_are_arrays_and_immutable() -> None:
     assert encode(note)[0] == 0x93
     with pytest.raises(AttributeError, match="immutable"):
         note.number = 6  # type: ignore[misc]
+
+
+LEARNERS = """
+import sys, threading, types
+from stkrp2p.core import wire
+
+TYPES = '''
+from __future__ import annotations
+from stkrp2p.core.wire import Message, Uint
+class Row(Message, frozen=True):
+    number: Uint
+    more: Uint = 0
+class Rows(Message, frozen=True):
+    rows: tuple[Row, ...]
+class One(Message, frozen=True):
+    row: Row
+'''
+
+def read(frame, shape, gate):
+    gate.wait()
+    wire.decode(frame, shape)
+
+sys.setswitchinterval(1e-6)
+for _ in range(200):
+    fresh = sys.modules["fresh"] = types.ModuleType("fresh")
+    exec(TYPES, fresh.__dict__)
+    values = [fresh.Rows((fresh.Row(1),)), fresh.One(fresh.Row(1))] * 2
+    gate = threading.Barrier(len(values))
+    readers = [
+        threading.Thread(target=read, args=(wire.encode(value), type(value), gate))
+        for value in values
+    ]
+    for each in readers:
+        each.start()
+    for each in readers:
+        each.join()
+"""
+
+
+def test_threads_may_meet_the_same_types_for_the_first_time_together() -> None:
+    # msgspec ends the process otherwise, so it is another one.
+    done = subprocess.run([sys.executable, "-c", LEARNERS], timeout=60, check=False)
+    assert done.returncode == 0
