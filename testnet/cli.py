@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -27,6 +28,9 @@ EXIT_TIMED_OUT = 5
 
 SLACK_S = 60
 """How much longer than planned a run may take before it is given up."""
+
+WIDTH_MAX = 100
+_INDENT = " " * 10
 
 STORY_S_MAX = 480
 """How long the market's story may take once its network runs; on an idle machine it takes two
@@ -194,13 +198,25 @@ def _conclude(
         click.echo("\nverdict")
         for finding in findings:
             click.echo(f"  {'held  ' if finding.held else 'BROKEN'}  {finding.promise}")
-            click.echo(f"          {finding.detail}")
+            click.echo(indented(finding.detail))
         count = sum(f.held for f in findings)
         click.echo(f"\n{count} of {len(findings)} promises held. Files: {_short(folder)}")
         for name, seconds in times.items():
             click.echo(f"{name.removesuffix('_s')}: {seconds:.1f} s")
         click.echo(f"next: {hint}")
     sys.exit(0 if held else EXIT_FAILED)
+
+
+def indented(detail: str) -> str:
+    """Return what was found, broken into lines that fit; an address is never broken."""
+    return textwrap.fill(
+        detail,
+        width=WIDTH_MAX,
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _short(path: Path) -> str:

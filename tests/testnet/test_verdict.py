@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from stkrp2p.core.wire import encode
+from testnet.cli import indented
 from testnet.cluster import Member
 from testnet.council_verdict import _fault
 from testnet.finding import of_several
@@ -29,6 +30,13 @@ def test_a_round_is_as_late_as_at_the_slowest_node_and_missed_if_one_has_it_not(
     everywhere = set.intersection(*(set(report) for report in said))
     assert set(late.missed) == set(range(1, 21)) - everywhere
     assert late.everywhere_ms == tuple(sorted(max(r[n] for r in said) for n in everywhere))
+
+
+@given(st.lists(st.text("abc-", min_size=1, max_size=90), min_size=1, max_size=40))
+def test_what_was_found_fits_in_a_hundred_columns_and_loses_no_word(words: list[str]) -> None:
+    lines = indented(" ".join(words)).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert " ".join(lines).split() == words
 
 
 @pytest.mark.parametrize(("percent", "late_ms"), [(0, 10), (50, 60), (95, 100), (100, 100)])
