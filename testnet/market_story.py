@@ -24,7 +24,7 @@ from stkrp2p.core.types import Epoch
 from testnet.cluster import Cluster, running
 from testnet.finding import Finding
 from testnet.market_cast import casting
-from testnet.market_ends import complete, earn, fail, refuse
+from testnet.market_ends import Failure, complete, earn, fail, refuse
 from testnet.market_money import collect_all, compared, gained, purses, total
 from testnet.market_plan import FAILING_LENGTH_S, LENGTH_S, PLAN, VALUES, market_plan
 from testnet.market_rule import bind_nodes, open_market
@@ -90,30 +90,19 @@ async def _play(scene: Scene) -> float:
     """Play all; return how long the failure took to be on chain, in seconds."""
     await open_market(scene)
     had = await purses(scene)
-    chain = scene.cast.anybody.chain
     quote = await ask_quote(scene, LENGTH_S)
     await bind_nodes(scene)
 
     one = await open_auction(scene, LENGTH_S, quote)
     await seal_bids(scene, one)
     await open_bids(scene, one)
-    first = await draw(scene, one)
-    await start(scene, one, first)
+    provider = await draw(scene, one)
+    await start(scene, one, provider)
     await earn(scene, one)
-    await scene.wait_until(await chain.deals.completable_at(one) - VALUES[Parameter.COMMIT_S])
+    two = await _open_second(scene, one)
+    gains = await complete(scene, one, provider)
+    failure = await _fail_second(scene, one, two)
 
-    quote = await ask_quote(scene, FAILING_LENGTH_S)
-    two = await open_auction(scene, FAILING_LENGTH_S, quote)
-    await seal_bids(scene, two)
-    gains = await complete(scene, one, first)
-    await open_bids(scene, two)
-    await collect_all(scene, one)
-    second = await draw(scene, two)
-    record = await start(scene, two, second)
-    failure = await fail(scene, record, two, second)
-    await refuse(scene, second)
-
-    await collect_all(scene, two)
     scene.findings.append(
         compared(
             "over both deals everybody has, to the wei, what it should, and the contracts keep nothing",
@@ -123,6 +112,28 @@ async def _play(scene: Scene) -> float:
     )
     await _judge_epochs(scene)
     return failure.detection_s
+
+
+async def _open_second(scene: Scene, one: int) -> int:
+    """Open deal two, and let all bid, so late in deal one's review that its node is free again."""
+    completable_at = await scene.cast.anybody.chain.deals.completable_at(one)
+    await scene.wait_until(completable_at - VALUES[Parameter.COMMIT_S])
+    quote = await ask_quote(scene, FAILING_LENGTH_S)
+    two = await open_auction(scene, FAILING_LENGTH_S, quote)
+    await seal_bids(scene, two)
+    return two
+
+
+async def _fail_second(scene: Scene, one: int, two: int) -> Failure:
+    """Draw deal two's provider, kill its node, let it pay, and refuse its next bid."""
+    await open_bids(scene, two)
+    await collect_all(scene, one)
+    provider = await draw(scene, two)
+    record = await start(scene, two, provider)
+    failure = await fail(scene, record, two, provider)
+    await refuse(scene, provider)
+    await collect_all(scene, two)
+    return failure
 
 
 async def _judge_epochs(scene: Scene) -> None:
