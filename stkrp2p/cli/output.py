@@ -79,5 +79,8 @@ def span(seconds: int) -> str:
 
 def when(at_s: int, now_s: int) -> str:
     """Return a time, and how far away it is."""
-    away = f"in {span(at_s - now_s)}" if at_s > now_s else f"{span(now_s - at_s)} ago"
+    if at_s > now_s:
+        away = f"in {span(at_s - now_s)}"
+    else:
+        away = f"{span(now_s - at_s)} ago" if at_s < now_s else "now"
     return f"{moment(at_s)} ({away})"

@@ -18,6 +18,7 @@ from stkrp2p.cli.resources import (
     Given,
     bandwidth_option,
     cpu_option,
+    options_of,
     over,
     ram_option,
     resources_document,
@@ -114,7 +115,7 @@ def quote(
     shown = ask_rule(
         loaded.config, network, lambda chain: read_project(chain, number, length_s, given)
     )
-    options = f"--type {shown.number} --length {shown.length_s}s"
+    options = f"--type {shown.number} --length {shown.length_s}s{options_of(given)}"
     hint = f"{again(loaded, 'request open')} {options}"
     if as_json:
         print_json("request-quote/1", {**project_document(shown), "next": hint})

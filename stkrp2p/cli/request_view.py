@@ -152,7 +152,7 @@ def _lines(shown: Deal) -> list[str]:
         ("fixed price", f"{tokens(auction.fp_wei)} ANKR, bond of a bid {tokens(auction.bond_wei)}"),
         (
             "ETH",
-            f"{tokens(auction.eth_stake_wei)}, of it the provider's {tokens(record.k_eth_wei)}",
+            f"{tokens(auction.eth_stake_wei)}, staked by both together",
         ),
         ("rule", f"{auction.rule.name.lower()} of the {auction.shortlist} lowest"),
         ("bids", f"{auction.committed} sealed, {auction.revealed} opened"),
@@ -161,7 +161,8 @@ def _lines(shown: Deal) -> list[str]:
         ("drawn by", f"round {auction.draw_round}, due {when(course.draw_due_s, course.now_s)}"),
     ]
     if any(record.provider):
-        pairs.append(("provider", f"{hexed(record.provider)}, paid {tokens(record.paid_wei)} ANKR"))
+        brings = f"paid {tokens(record.paid_wei)} ANKR, brings {tokens(record.k_eth_wei)} ETH"
+        pairs.append(("provider", f"{hexed(record.provider)}, {brings}"))
     if record.started_at:
         pairs.append(("ends", when(record.ends_at, course.now_s)))
     if record.owed_wei:

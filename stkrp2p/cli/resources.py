@@ -79,6 +79,16 @@ def _decimal(thousandths: int) -> str:
     return f"{whole_part:,}" + f".{rest:03d}".rstrip("0").rstrip(".")
 
 
+def options_of(given: Mapping[str, Given]) -> str:
+    """Return what was given as options to be given again, each with a space before it."""
+    thousandths = {"cpu_milli", "ram_mb"}
+    return "".join(
+        f" --{name.partition('_')[0]} {_decimal(value) if name in thousandths else value}"
+        for name, value in given.items()
+        if value is not None
+    ).replace(",", "")
+
+
 def resources_document(value: Resources) -> dict[str, int]:
     """Return resources for scripts."""
     return asdict(value)

@@ -157,8 +157,9 @@ def test_somebody_becomes_a_provider_by_the_commands_that_status_names(stage):
 def test_a_deal_goes_from_the_quote_to_the_last_payment(trade, stage):
     # R40, R43, R47, R49-R51, R55
     quoted = stage.shows(ALICE, "request", "quote", *LENGTH)
-    assert stage.does(ALICE, "request", "quote", *LENGTH).splitlines()[-1] == (
-        f"next: stkrp2p request open --type {KIND} --length {LENGTH_S}s"
+    bigger = stage.does(ALICE, "request", "quote", *LENGTH, "--cpu", "4.5", "--storage", "2000")
+    assert next_of(bigger) == (
+        f"stkrp2p request open --type {KIND} --length {LENGTH_S}s --cpu 4.5 --storage 2000"
     )
     sealed(stage)
     assert "wait: bids are sealed until" in stage.does(ALICE, "request", "status")
