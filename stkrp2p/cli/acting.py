@@ -24,7 +24,7 @@ import click
 from stkrp2p.cli.errors import Failure, config_failures
 from stkrp2p.cli.onchain import account_secret, ask_rule, need_rpc
 from stkrp2p.cli.options import ReadingCommand, for_node
-from stkrp2p.cli.output import cut, print_json, tokens
+from stkrp2p.cli.output import cut, print_json, tokens, visible
 
 if TYPE_CHECKING:
     from stkrp2p.adapters.chain.rule import Action, Receipt, RuleChain
@@ -175,7 +175,7 @@ class _Sending:
         """Print for people; beside JSON only what they are asked to confirm."""
         is_asked = not (self.acting.is_sure or self.acting.is_dry) and is_terminal()
         if not self.acting.is_json or is_asked:
-            click.echo(cut(line), err=self.acting.is_json)
+            click.echo(cut(visible(line)), err=self.acting.is_json)
 
     def _document(self, hint: str) -> dict[str, object]:
         return {

@@ -20,9 +20,17 @@ def print_json(schema: str, body: Mapping[str, object]) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines, each cut to the width but for commands to run next: those are copied."""
-    for line in lines:
+    """Print lines, each cut to the width but for commands to run next: those are copied.
+
+    Texts of others may be among them: what is no character to be seen is replaced.
+    """
+    for line in map(visible, lines):
         click.echo(line if line.lstrip().startswith("next: ") else cut(line))
+
+
+def visible(text: str) -> str:
+    """Return the text with a mark in place of each control character: it moves no cursor."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def cut(text: str, width: int = WIDTH_MAX) -> str:

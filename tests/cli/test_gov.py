@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from stkrp2p.adapters.chain.abi import interface
 from stkrp2p.cli.gov_values import parameter, seconds, value_of
 from stkrp2p.core.policy import Parameter
+from tests.adapters.chain_kit import rpc
 from tests.adapters.conftest import market_deployed, market_net  # noqa: F401  - fixtures
 from tests.adapters.market_kit import (
     CAROL,
@@ -217,6 +219,19 @@ def test_a_proposal_that_is_written_wrongly_is_refused_before_anything_is_asked(
     ran = run("gov", "propose", *arguments)
     assert ran.code == 2
     assert said in " ".join(ran.err.split())
+
+
+def test_a_summary_that_is_no_text_neither_hides_a_proposal_nor_moves_the_cursor(seated):
+    # A governor may write any bytes: the others still see what it calls, and can close it.
+    council = f"0x{seated.net.market.council.hex()}"
+    is_referendum = False
+    data = interface("Council").call("propose", [], is_referendum, "shall\x1b[2J ?")
+    call = {"from": f"0x{address_of(CAROL).hex()}", "to": council}
+    raw = data.replace(b"?", b"\xff")
+    rpc(seated.net.url, "eth_sendTransaction", call | {"data": f"0x{raw.hex()}"})
+    assert "proposal 1: shall\ufffd[2J \ufffd\n" in seated.does(DAVE, "gov", "status")
+    seated.net.wait(VOTING_S + 1)
+    seated.does(DAVE, "gov", "close", 1)
 
 
 def test_anybody_pokes_the_prices(stage):

@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stkrp2p.adapters.artifacts import load
 from stkrp2p.core.merkle import keccak256
+
+if TYPE_CHECKING:
+    from eth_abi.codec import ABICodec
 
 SELECTOR_BYTES = 4
 
@@ -36,11 +39,24 @@ CONTRACTS = (
 )
 
 
+@cache
+def _codec() -> ABICodec:
+    """Return a codec that takes any bytes for a text, as contracts do: nobody can hide by bad UTF-8."""
+    from eth_abi import codec, decoding, registry  # noqa: PLC0415  # half a second, only where used
+
+    ours = registry.registry.copy()  # type: ignore[no-untyped-call]  # eth-abi's, as those below
+    ours.unregister_decoder("string")
+    text = decoding.StringDecoder(handle_string_errors="replace")  # type: ignore[no-untyped-call]
+    strings = registry.BaseEquals("string")  # type: ignore[no-untyped-call]
+    ours.register_decoder(strings, text, label="string")
+    return codec.ABICodec(ours)
+
+
 def _decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
-    from eth_abi import abi, exceptions  # noqa: PLC0415  # half a second, only where used
+    from eth_abi import exceptions  # noqa: PLC0415  # half a second, only where used
 
     try:
-        return abi.decode(types, data)
+        return _codec().decode(types, data)
     except (exceptions.DecodingError, OverflowError) as error:
         raise ValueError(f"not an encoding of {', '.join(types)}: {error}") from error
 
