@@ -61,6 +61,31 @@ contract LivenessTest is ProviderKit {
         vm.assertEq(ankr.balanceOf(DOUBTER), WEALTH - 2 * bond);
     }
 
+    /// @dev Own-challenge shield: a provider that keeps a challenge of its own open keeps others from
+    ///      challenging for an epoch, not until it is decided. Each is decided by itself.
+    function test_challenge_ofItsOwnNodeShieldsNoProviderForLong() public {
+        _give(ALICE, bond);
+        vm.startPrank(ALICE);
+        ankr.approve(address(providers), bond);
+        providers.challenge(node);
+        vm.stopPrank();
+        vm.warp(block.timestamp + EPOCH_MS / 1000 - 1);
+        vm.expectRevert(abi.encodeWithSelector(ILiveness.ChallengeOpen.selector, node, 1));
+        _challenge();
+        vm.warp(block.timestamp + 1);
+        vm.assertEq(_challenge(), 2);
+        _score(node, 0, 0, ScoreMath.ACTIVE, ScoreMath.DOWN);
+        uint64 epoch = _anchorFresh();
+        vm.warp(block.timestamp + answerS + FINAL_S);
+        providers.timeOut(2, _headerOf(epoch));
+        _isState(1, ILiveness.ChallengeState.Open);
+        _isState(2, ILiveness.ChallengeState.Silent);
+        providers.timeOut(1, _headerOf(epoch));
+        vm.assertEq(ankr.balanceOf(address(providers)), staked + 2 * bond);
+        _collects(ALICE, bond);
+        _collects(DOUBTER, bond);
+    }
+
     function test_challenge_RevertWhen_TheNodeIsNotBound() public {
         vm.prank(ALICE);
         providers.removeNode(node);

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Beacon} from "../src/Beacon.sol";
 import {IMarket} from "../src/interfaces/IMarket.sol";
-import {Rule} from "../src/interfaces/IPolicy.sol";
+import {Parameter, Rule} from "../src/interfaces/IPolicy.sol";
 import {ScoreProof} from "../src/interfaces/IScores.sol";
 import {DrawHarness} from "./lib/DrawHarness.sol";
 import {MarketKit} from "./lib/MarketKit.sol";
@@ -213,6 +213,29 @@ contract MarketAttacksTest is MarketKit {
         _revealRefused(deal, 0, 0, abi.encodeWithSelector(selector, deal, _who(0), opened));
         vm.chainId(here);
         _reveal(deal, 0, 60 ether);
+    }
+
+    // Insurance drain.
+
+    /// @dev A loss is a part of the expected profit, which grows with the length. If a requester named
+    ///      any length, one failure would cost the insurance more than all the collateral.
+    function test_InsuranceDrain_NoProjectIsSoLongThatItsLossOutgrowsTheStake() public {
+        IMarket.Request memory request = _request();
+        ankrUsd.set(USD_PER_ANKR);
+        request.lengthS = uint32(market.LENGTH_S_MAX()) + 1;
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IMarket.LengthTooLong.selector, request.lengthS, market.LENGTH_S_MAX()
+            )
+        );
+        vm.prank(RITA);
+        market.open(request, type(uint256).max);
+        --request.lengthS;
+        _give(RITA, 1_000_000 ether);
+        vm.prank(RITA);
+        uint256 deal = market.open(request, type(uint256).max);
+        uint256 yearBps = policy.get(Parameter.ProfitBpsPerYear);
+        vm.assertEq(market.auctionOf(deal).expectedProfitWei, 32 ether * yearBps / 10_000);
     }
 
     // Dust.

@@ -67,7 +67,7 @@ interface ILiveness {
     /// @notice An account was paid what bonds came to.
     event Collected(address indexed account, uint256 amount);
 
-    /// @notice The node has an open challenge already.
+    /// @notice The node was challenged less than an epoch ago, and this challenge is open.
     error ChallengeOpen(uint256 registration, uint256 challenge);
 
     /// @notice The challenge does not exist, or is decided.
@@ -89,7 +89,8 @@ interface ILiveness {
     error NothingOwed(address account);
 
     /// @notice Challenges a node that is bound; takes the policy's ChallengeBond, which the caller
-    ///         must approve before.
+    ///         must approve before. An open challenge keeps others away for the length of an epoch,
+    ///         and not longer: who runs the node could keep one of its own open.
     /// @param  registration  The node.
     /// @return challenge_    Number of the challenge.
     function challenge(uint256 registration) external returns (uint256 challenge_);

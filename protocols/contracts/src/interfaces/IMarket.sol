@@ -46,7 +46,7 @@ interface IMarket {
 
     /// @notice What a requester asks for.
     /// @param  projectType The policy's type of project.
-    /// @param  lengthS     How long it shall run, in seconds; more than 0.
+    /// @param  lengthS     How long it shall run, in seconds; more than 0, at most `LENGTH_S_MAX`.
     /// @param  need        What it needs; at least what the type says.
     /// @param  scoreEpoch  The latest final epoch: bidders prove their scores in it.
     struct Request {
@@ -207,6 +207,9 @@ interface IMarket {
     /// @notice A project must take time.
     error ZeroLength();
 
+    /// @notice A project is too long; both in seconds.
+    error LengthTooLong(uint256 lengthS, uint256 lengthSMax);
+
     /// @notice Scores are taken from the latest final epoch, and it is another one.
     error NotLatestEpoch(uint64 epoch);
 
@@ -277,6 +280,9 @@ interface IMarket {
         external
         view
         returns (uint256 fpWei, uint256 ethStakeWei, uint256 expectedProfitWei);
+
+    /// @notice The longest project that is auctioned, in seconds.
+    function LENGTH_S_MAX() external view returns (uint256);
 
     /// @notice Opens an auction and takes the fixed price from the caller (R40, R43, R49).
     /// @param  fpWeiMax The most the caller will pay, in 10^-18 ANKR.

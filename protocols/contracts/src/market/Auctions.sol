@@ -19,6 +19,10 @@ abstract contract Auctions is Quotes {
     using SafeERC20 for IERC20;
     using Shortlist for Shortlist.List;
 
+    /// @inheritdoc IMarket
+    /// @dev What a failure may cost the insurance grows with the length: no requester names any.
+    uint256 public constant LENGTH_S_MAX = 365 days;
+
     uint8 private constant SUSPENDED = 3;
     IERC20 internal immutable TOKEN;
     IProviders internal immutable PROVIDERS;
@@ -47,6 +51,7 @@ abstract contract Auctions is Quotes {
     /// @inheritdoc IMarket
     function open(Request calldata request, uint256 fpWeiMax) external returns (uint256 deal) {
         ProjectType memory kind = _kindOf(request.projectType);
+        if (request.lengthS > LENGTH_S_MAX) revert LengthTooLong(request.lengthS, LENGTH_S_MAX);
         if (!_isLatestFinal(request.scoreEpoch)) revert NotLatestEpoch(request.scoreEpoch);
         (uint256 fpWei, uint256 expectedProfitWei) = _quote(kind, request);
         if (fpWei > fpWeiMax) revert FixedPriceAbove(fpWei, fpWeiMax);

@@ -37,9 +37,7 @@ abstract contract Liveness is ProviderBase {
     function challenge(uint256 registration) external returns (uint256 challenge_) {
         Node storage node = _nodes[registration];
         if (node.chainNode == bytes32(0)) revert NotBound(registration);
-        if (_challenges[node.challenge].state == ChallengeState.Open) {
-            revert ChallengeOpen(registration, node.challenge);
-        }
+        _checkNew(registration, node.challenge);
         uint256 bond = POLICY.get(Parameter.ChallengeBond);
 
         node.challenge = ++_count;
@@ -118,6 +116,15 @@ abstract contract Liveness is ProviderBase {
     {
         Challenge storage held = _challenges[challenge_];
         return (held.state == ChallengeState.Silent, held.registration, held.challengedAt);
+    }
+
+    /// @dev Reverts if a node's latest challenge is open and younger than an epoch.
+    function _checkNew(uint256 registration, uint256 latest) private view {
+        Challenge storage held = _challenges[latest];
+        uint256 untilMs = uint256(held.challengedAt) * 1000 + EPOCH_MS;
+        if (held.state == ChallengeState.Open && block.timestamp * 1000 < untilMs) {
+            revert ChallengeOpen(registration, latest);
+        }
     }
 
     function _open(uint256 challenge_) private view returns (Challenge storage held) {
