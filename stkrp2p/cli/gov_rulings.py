@@ -141,21 +141,21 @@ def _require_k_eth(tier: str, k_eth: int | None) -> None:
 def ruling(*, proposing: Proposing, deal: int, is_failed: bool, loss: int) -> None:
     """Rule in a disputed deal (R62).
 
-    Either the provider failed, or it did not and the deal goes on.
+    Either the provider failed, or it did not and the deal goes on. It holds for the latest dispute.
     """
     if loss and not is_failed:
         raise click.UsageError("a loss is for --failed")
 
-    from stkrp2p.adapters.chain.rule import decisions  # noqa: PLC0415
+    async def decide(chain: RuleChain) -> Calls:
+        from stkrp2p.adapters.chain.rule import decisions  # noqa: PLC0415
 
-    market = proposing.market()
-    ruled = (
-        decisions.rule_failed(market, deal, loss_wei=loss)
-        if is_failed
-        else decisions.rule_not_failed(market, deal)
-    )
+        market, at = proposing.market(), (await chain.deals.deal(deal)).disputed_at
+        if is_failed:
+            return [decisions.rule_failed(market, deal, disputed_at=at, loss_wei=loss)]
+        return [decisions.rule_not_failed(market, deal, disputed_at=at)]
+
     said = f"failed, loss {tokens(loss)} ETH" if is_failed else "did not fail"
-    proposing.put([ruled], summary=f"rule in deal {deal}: the provider {said}")
+    proposing.put_after(decide, summary=f"rule in deal {deal}: the provider {said}")
 
 
 @click.command("cancel", cls=ProposingCommand)

@@ -322,8 +322,9 @@ async def test_a_dispute_is_ruled_by_vote_and_its_loss_is_paid(
     assert (await alice.deals.dispute(deal, "again")).done == "the account has disputed it"
 
     loss_wei = K_ETH + 10**15
-    call = decisions.rule_failed(net.market, deal, loss_wei=loss_wei)
-    assert decisions.told(net.market, call) == f"Deals.rule({deal}, (True, {loss_wei}))"
+    at = (await alice.deals.deal(deal)).disputed_at
+    call = decisions.rule_failed(net.market, deal, disputed_at=at, loss_wei=loss_wei)
+    assert decisions.told(net.market, call) == f"Deals.rule({deal}, ({at}, True, {loss_wei}))"
     await set_price(net, Asset.ANKR, 0)
     await enact(net, call)
     record = await alice.deals.deal(deal)
@@ -353,7 +354,8 @@ async def test_a_failure_is_paid_for_in_ankr_in_the_same_transaction(
     deal = await running(net, tmp_path, epoch)
     alice = net.party(ALICE)
     await alice.send(await alice.deals.dispute(deal, "it never answered"))
-    await enact(net, decisions.rule_failed(net.market, deal, loss_wei=K_ETH + 10**15))
+    at, loss_wei = (await alice.deals.deal(deal)).disputed_at, K_ETH + 10**15
+    await enact(net, decisions.rule_failed(net.market, deal, disputed_at=at, loss_wei=loss_wei))
     record = await alice.deals.deal(deal)
     assert (record.state, record.is_compensated, record.owed_wei) == (State.FAILED, True, 0)
 

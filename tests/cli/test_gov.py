@@ -173,8 +173,11 @@ def test_every_kind_of_proposal_is_told_in_the_words_of_its_call(seated):
             "Policy.setProjectType(1, (True, 0, 3, 500000, 995000, 0, 32000000000000000000, "
             "(500, 2000, 10, 5)))",
         ),
-        (("ruling", 7, "--failed", "--loss", "0.5"), "Deals.rule(7, (True, 500000000000000000))"),
-        (("ruling", 7, "--not-failed"), "Deals.rule(7, (False, 0))"),
+        (
+            ("ruling", 7, "--failed", "--loss", "0.5"),
+            "Deals.rule(7, (0, True, 500000000000000000))",
+        ),
+        (("ruling", 7, "--not-failed"), "Deals.rule(7, (0, False, 0))"),
         (("cancel", 7), "Deals.cancel(7)"),
         (
             ("distribution", "40", "30", "20", "10"),

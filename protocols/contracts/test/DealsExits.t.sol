@@ -94,8 +94,9 @@ contract DealsExitsTest is DealsKit {
         }
         bool isFailed = way == Way.RuledToHaveFailed;
         if (isFailed || way == Way.RuledToGoOn) {
+            uint64 disputedAt = deals.dealOf(deal).disputedAt;
             vm.prank(TIMELOCK);
-            deals.rule(deal, IDeals.Ruling(isFailed, isFailed ? 4 ether : 0));
+            deals.rule(deal, IDeals.Ruling(disputedAt, isFailed, isFailed ? 4 ether : 0));
         }
         if (isFailed) return IDeals.State.Failed;
         _complete(deal);

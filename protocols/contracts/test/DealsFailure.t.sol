@@ -8,6 +8,9 @@ import {DealsKit} from "./lib/DealsKit.sol";
 
 /// @dev R30, R41, R52, R59, R61, R62; Q12, Q15, Q27.
 contract DealsFailureTest is DealsKit {
+    /// @dev When a dispute was raised last.
+    uint64 private disputedAt;
+
     function setUp() public {
         _build();
     }
@@ -159,8 +162,7 @@ contract DealsFailureTest is DealsKit {
     ///      insurance the rest.
     function test_rule_makesGoodAWholeSlash() public {
         uint256 deal = _running();
-        vm.prank(REQUESTER);
-        deals.dispute(deal, "slashed in slot 123");
+        _dispute(deal, REQUESTER);
         uint256 lossWei = _lossFrom(deal, block.timestamp) + 32 ether;
         _rule(deal, true, 32 ether);
         _isState(deal, IDeals.State.Failed);
@@ -175,8 +177,7 @@ contract DealsFailureTest is DealsKit {
     function test_rule_letsADealGoOn() public {
         uint256 deal = _running();
         vm.warp(deals.dealOf(deal).endsAt + REVIEW_S - 1);
-        vm.prank(PROVIDER);
-        deals.dispute(deal, "");
+        _dispute(deal, PROVIDER);
         vm.warp(block.timestamp + 10);
         _rule(deal, false, 0);
         vm.assertEq(deals.completableAt(deal), block.timestamp + REVIEW_S);
@@ -187,8 +188,7 @@ contract DealsFailureTest is DealsKit {
     /// @dev R62: governors that do not rule in time hold nothing up.
     function test_dispute_endsByItself() public {
         uint256 deal = _running();
-        vm.prank(REQUESTER);
-        deals.dispute(deal, "");
+        _dispute(deal, REQUESTER);
         uint256 untilS = block.timestamp + DISPUTE_S;
         ScoreProof memory shown = _shown(node, _firstEpoch(deal), 0, ACTIVE);
         vm.warp(untilS - 1);
@@ -265,11 +265,12 @@ contract DealsFailureTest is DealsKit {
     function _dispute(uint256 deal, address by) private {
         vm.prank(by);
         deals.dispute(deal, "");
+        disputedAt = deals.dealOf(deal).disputedAt;
     }
 
     function _rule(uint256 deal, bool isFailed, uint256 lossWei) private {
         vm.prank(TIMELOCK);
-        deals.rule(deal, IDeals.Ruling(isFailed, lossWei));
+        deals.rule(deal, IDeals.Ruling(disputedAt, isFailed, lossWei));
     }
 
     function _error(bytes4 selector, uint256 deal) private pure returns (bytes memory) {

@@ -26,8 +26,9 @@ contract DealsGasTest is DealsKit {
         vm.prank(REQUESTER);
         deals.dispute(deal, "ipfs://bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi");
         vm.snapshotGasLastCall("dispute");
+        uint64 disputedAt = deals.dealOf(deal).disputedAt;
         vm.prank(TIMELOCK);
-        deals.rule(deal, IDeals.Ruling(false, 0));
+        deals.rule(deal, IDeals.Ruling(disputedAt, false, 0));
         vm.snapshotGasLastCall("rule: goes on");
         _complete(deal);
         vm.snapshotGasLastCall("complete");

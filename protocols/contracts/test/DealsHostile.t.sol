@@ -210,6 +210,29 @@ contract DealsHostileTest is DealsKit {
         _isOwed(REQUESTER, FP + STAKE, ETH_STAKE);
     }
 
+    /// @dev R62: a provider disputes first, is found right, and lets nobody carry that out. Kept for
+    ///      later, it does not end the dispute that its requester raises when there is something wrong.
+    function test_staleRuling_endsNoOtherDispute() public {
+        uint256 deal = _running();
+        IDeals.Ruling memory ruling = IDeals.Ruling(_disputed(deal, PROVIDER), false, 0);
+        vm.warp(block.timestamp + DISPUTE_S);
+        uint64 disputedAt = _disputed(deal, REQUESTER);
+        vm.expectRevert(abi.encodeWithSelector(IDeals.OtherDispute.selector, deal, disputedAt));
+        vm.prank(TIMELOCK);
+        deals.rule(deal, ruling);
+        vm.assertEq(deals.dealOf(deal).frozenUntil, block.timestamp + DISPUTE_S);
+        ruling = IDeals.Ruling(disputedAt, true, 0);
+        vm.prank(TIMELOCK);
+        deals.rule(deal, ruling);
+        _isState(deal, IDeals.State.Failed);
+    }
+
+    function _disputed(uint256 deal, address by) private returns (uint64) {
+        vm.prank(by);
+        deals.dispute(deal, "");
+        return deals.dealOf(deal).disputedAt;
+    }
+
     /// @dev A broken insurance or pot keeps nobody from anything else.
     function test_brokenPots_holdNobodyUp() public {
         uint256 deal = _trusted();

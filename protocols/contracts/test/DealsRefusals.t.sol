@@ -97,7 +97,7 @@ contract DealsRefusalsTest is DealsKit {
         vm.expectRevert(abi.encodeWithSelector(ITimelocked.NotTimelock.selector, REQUESTER));
         deals.cancel(deal);
         vm.expectRevert(abi.encodeWithSelector(ITimelocked.NotTimelock.selector, REQUESTER));
-        deals.rule(deal, IDeals.Ruling(true, 0));
+        deals.rule(deal, IDeals.Ruling(0, true, 0));
         vm.expectRevert(
             abi.encodeWithSelector(IDeals.TooEarly.selector, deal, deals.completableAt(deal))
         );
@@ -130,7 +130,7 @@ contract DealsRefusalsTest is DealsKit {
         vm.expectRevert(_wrongState(deal, IDeals.State.Completed));
         deals.cancel(deal);
         vm.expectRevert(_wrongState(deal, IDeals.State.Completed));
-        deals.rule(deal, IDeals.Ruling(true, 0));
+        deals.rule(deal, IDeals.Ruling(0, true, 0));
         vm.stopPrank();
         _isConserved();
     }

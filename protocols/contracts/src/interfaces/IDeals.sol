@@ -196,10 +196,13 @@ interface IDeals is ILedger, ITimelocked {
     }
 
     /// @notice What the governors decide in a dispute.
-    /// @param  isFailed  Whether the provider failed; if not, the deal goes on.
-    /// @param  lossWei   What the requester lost beside the profit it will not have, in wei; at most
-    ///                   what both staked (R52), and 0 if the provider did not fail.
+    /// @param  disputedAt  When the dispute was raised that it is about, in Unix seconds: a ruling
+    ///                     that was not carried out in time counts in no other one.
+    /// @param  isFailed    Whether the provider failed; if not, the deal goes on.
+    /// @param  lossWei     What the requester lost beside the profit it will not have, in wei; at most
+    ///                     what both staked (R52), and 0 if the provider did not fail.
     struct Ruling {
+        uint64 disputedAt;
         bool isFailed;
         uint256 lossWei;
     }
@@ -301,6 +304,9 @@ interface IDeals is ILedger, ITimelocked {
 
     /// @notice The deal is not disputed, or no longer.
     error NotDisputed(uint256 deal);
+
+    /// @notice The ruling is about another dispute than the latest, which was raised at `disputedAt`.
+    error OtherDispute(uint256 deal, uint256 disputedAt);
 
     /// @notice This party has disputed the deal before.
     error AlreadyDisputed(uint256 deal, address party);

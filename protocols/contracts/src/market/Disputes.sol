@@ -31,6 +31,7 @@ abstract contract Disputes is Losses, Timelocked {
     function rule(uint256 deal, Ruling calldata ruling) external onlyTimelock nonReentrant {
         Deal storage held = _running(deal);
         if (block.timestamp >= held.frozenUntil) revert NotDisputed(deal);
+        if (ruling.disputedAt != held.disputedAt) revert OtherDispute(deal, held.disputedAt);
         uint256 lossWeiMax = ruling.isFailed ? held.ethStakeWei : 0;
         if (ruling.lossWei > lossWeiMax) revert LossTooLarge(ruling.lossWei, lossWeiMax);
 

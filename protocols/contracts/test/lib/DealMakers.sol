@@ -154,7 +154,7 @@ contract DealMakers is DealsKit {
         _setPrices(priced % 4 != 0);
         uint256 tokensBefore = token.balanceOf(address(deals));
         vm.prank(TIMELOCK);
-        deals.rule(deal, IDeals.Ruling(isFailed, lossWei));
+        deals.rule(deal, IDeals.Ruling(held.disputedAt, isFailed, lossWei));
         ankrIn += token.balanceOf(address(deals)) - tokensBefore;
         if (isFailed) lostWei += held.expectedProfitWei + lossWei;
     }
@@ -197,7 +197,7 @@ contract DealMakers is DealsKit {
             abi.encodeCall(IDeals.fail, (deal, shown)),
             abi.encodeCall(IDeals.abandon, (deal)),
             abi.encodeCall(IDeals.cancel, (deal)),
-            abi.encodeCall(IDeals.rule, (deal, IDeals.Ruling(true, 0))),
+            abi.encodeCall(IDeals.rule, (deal, IDeals.Ruling(held.disputedAt, true, 0))),
             abi.encodeCall(IDeals.start, (deal))
         ];
         for (uint256 i = 0; i < calls.length; ++i) {

@@ -76,20 +76,23 @@ def revoke_provider(market: MarketAddresses, account: bytes) -> TimelockCall:
     return _call("Providers", market.providers, "revoke", account)
 
 
-def rule_failed(market: MarketAddresses, deal: int, *, loss_wei: int) -> TimelockCall:
+def rule_failed(
+    market: MarketAddresses, deal: int, *, disputed_at: int, loss_wei: int
+) -> TimelockCall:
     """Rule in a dispute that the provider failed (R62).
 
     Args:
         market: Where the contracts are.
         deal: The disputed deal.
+        disputed_at: When the dispute was raised, by the deal's record: it holds for no other.
         loss_wei: What the requester lost beside the profit it will not have, in wei.
     """
-    return _call("Deals", market.deals, "rule", deal, (True, loss_wei))
+    return _call("Deals", market.deals, "rule", deal, (disputed_at, True, loss_wei))
 
 
-def rule_not_failed(market: MarketAddresses, deal: int) -> TimelockCall:
-    """Rule in a dispute that the deal goes on (R62)."""
-    return _call("Deals", market.deals, "rule", deal, (False, 0))
+def rule_not_failed(market: MarketAddresses, deal: int, *, disputed_at: int) -> TimelockCall:
+    """Rule in a dispute, the one raised at `disputed_at`, that the deal goes on (R62)."""
+    return _call("Deals", market.deals, "rule", deal, (disputed_at, False, 0))
 
 
 def cancel_deal(market: MarketAddresses, deal: int) -> TimelockCall:

@@ -192,6 +192,7 @@ _DEALS = {
     "NothingLost": "nothing of a loss is left to be paid from there",
     "NothingOwed": "nothing is owed to the account",
     "ReentrancyGuardReentrantCall": "a call came back while it was under way: collect to another address",
+    "OtherDispute": "the ruling is about another dispute of the deal than the latest",
     "TooEarly": "it is too early for this: stkrp2p request status",
     "TooLate": "the time for this is over: stkrp2p request status",
     "UnexpectedEth": "ETH comes here only with a call that says what for",
