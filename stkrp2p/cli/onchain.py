@@ -27,6 +27,9 @@ _RULES = {
 }
 """What refusals mean that say too little by themselves."""
 
+_NO_ETHER = "insufficient funds"
+"""What endpoints say of a call that the account cannot pay."""
+
 
 def need_rpc(config: NodeConfig) -> None:
     """Refuse to go on without an Ethereum endpoint.
@@ -159,6 +162,12 @@ def _chain_failures() -> Iterator[None]:
     try:
         yield
     except Rejected as error:
+        if _NO_ETHER in str(error):
+            raise Failure(
+                "the account has too little ether",
+                why="it cannot pay what the call takes, and its gas",
+                hint="send ether to the account, then run the command again",
+            ) from error
         why = _RULES.get(error.rule) or reason_of(error)
         raise Failure("the contract refuses", why=why) from error
     except ChainUnavailable as error:

@@ -237,6 +237,22 @@ def test_a_summary_that_is_no_text_neither_hides_a_proposal_nor_moves_the_cursor
     seated.does(DAVE, "gov", "close", 1)
 
 
+def test_an_account_without_ether_is_told_so_before_anything_is_sent(stage):
+    account = f"0x{address_of(CAROL).hex()}"
+    rpc(stage.net.url, "anvil_setBalance", account, hex(10**12))
+    before = stage.height()
+    ran = stage.tells(CAROL, "gov", "stake", "1")
+    assert ran.code == 1
+    assert "error: the account has too little ether\n  why: it may take 0.0" in ran.err
+    assert stage.height() == before
+
+
+def test_an_account_without_ankr_is_told_so_by_the_tokens_own_rule(stage):
+    ran = stage.tells(CAROL, "gov", "stake", "5000000")
+    assert ran.code == 1
+    assert "the account has too little ANKR: send some to it" in ran.err
+
+
 def test_anybody_pokes_the_prices(stage):
     said = stage.does(ERIN, "gov", "poke").splitlines()
     assert said[0] == "look at both feeds and move the reference prices"

@@ -305,8 +305,11 @@ def test_a_dispute_is_ruled_by_vote_and_its_loss_is_paid_once_there_is_a_price(t
     assert (shown["state"], shown["owed_wei"], shown["next"]) == ("failed", "0", "")
 
 
-def test_a_party_that_is_late_ends_the_deal(trade, stage):
+def test_a_requester_without_its_eth_is_told_so_and_late_ends_the_deal(trade, stage):
     drawn(trade, stage)
+    rpc(stage.net.url, "anvil_setBalance", f"0x{address_of(ALICE).hex()}", hex(15 * 10**18))
+    poor = stage.tells(ALICE, "request", "fund", 1)
+    assert "error: the account has too little ether\n  why: it cannot pay what the call" in poor.err
     stage.net.wait(VALUES[Parameter.FUND_S] + 1)
     assert stage.does(ERIN, "request", "settle", 1).startswith("end deal 1: its time to start")
     assert stage.shows(ERIN, "request", "status", 1)["state"] == "abandoned"
