@@ -127,8 +127,8 @@ contract DealsHostileTest is DealsKit {
         _isConserved();
     }
 
-    /// @dev Who fails a deal with too little gas for the price only makes the claim wait.
-    function test_starvedFailure_losesNoClaim() public {
+    /// @dev A feed that takes all the gas there is only makes the claim wait.
+    function test_greedyFeed_losesNoClaim() public {
         uint256 deal = _trusted();
         bytes memory code = address(ethFeed).code;
         vm.etch(address(ethFeed), hex"fe");
@@ -140,6 +140,21 @@ contract DealsHostileTest is DealsKit {
         vm.assertEq(providers.providerOf(PROVIDER).locks, 1);
         deals.compensate(deal);
         _isOwed(REQUESTER, FP + STAKE, ETH_STAKE);
+    }
+
+    /// @dev However much gas who fails a deal allows: where there is a price, the provider pays at once
+    ///      or nothing happens.
+    function testFuzz_starvedFailure_neverPutsOffWhatIsOwed(uint256 gasLimit) public {
+        uint256 deal = _trusted();
+        uint64 epoch = _firstEpoch(deal);
+        vm.warp(_startOf(epoch + 1));
+        _refreshPrices();
+        ScoreProof memory shown = _shown(node, epoch, 0, ACTIVE);
+        try deals.fail{gas: bound(gasLimit, 50_000, 700_000)}(deal, shown) {
+            vm.assertTrue(deals.dealOf(deal).isCompensated);
+        } catch {
+            _isState(deal, IDeals.State.Running);
+        }
     }
 
     /// @dev R52: a provider and a requester that are one gain nothing from the insurance before all

@@ -336,6 +336,9 @@ interface IDeals is ILedger, ITimelocked {
     /// @notice The insurance has nothing to give now.
     error InsuranceEmpty(uint256 deal);
 
+    /// @notice What is left would not do to take what the provider owes: send more.
+    error TooLittleGas(uint256 gasLeft, uint256 gasMin);
+
     /// @notice Begins a deal. Only the market may, and allows `fpWei + bondWei` to be taken.
     function assign(uint256 deal, Assignment calldata given) external;
 

@@ -14,6 +14,9 @@ import {Records} from "./Records.sol";
 abstract contract Losses is Records {
     using SafeCast for uint256;
 
+    /// @dev What must be left to ask for the price and take the stake: some 120,000 are used.
+    uint256 private constant PAYING_GAS_MIN = 250_000;
+
     /// @notice What ANKR is worth in ETH.
     IPrices public immutable PRICES;
 
@@ -77,13 +80,15 @@ abstract contract Losses is Records {
         _credit(deal, held.provider, 0, held.kEthWei - fromKEthWei);
     }
 
-    /// @dev Without a price the claim waits, and with it the provider's stake. Who calls with too
-    ///      little gas for the price only makes it wait.
+    /// @dev Without a price the claim waits, and with it the provider's stake. Too little gas is no
+    ///      missing price: else an estimate would find just enough to have none.
     function _compensateIfPriced(uint256 deal, Deal storage held) private {
         if (held.owedWei == 0) {
             _settle(held);
             return;
         }
+        uint256 gasLeft = gasleft();
+        if (gasLeft < PAYING_GAS_MIN) revert TooLittleGas(gasLeft, PAYING_GAS_MIN);
         try PRICES.ankrPerEth() returns (uint256 ankrPerEthWei) {
             _compensate(deal, held, ankrPerEthWei);
         } catch {}

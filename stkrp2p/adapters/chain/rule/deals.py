@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from stkrp2p.adapters.chain.rule.actions import Action
-from stkrp2p.adapters.chain.rule.party import GAS_PAYING, Party
+from stkrp2p.adapters.chain.rule.party import Party
 from stkrp2p.adapters.chain.rule.proofs import ProvedScore
 from stkrp2p.core.economics import Resources
 from stkrp2p.core.types import Operator
@@ -275,12 +275,12 @@ class Deals:
     async def fail(self, deal: int, score: ProvedScore) -> Action:
         """Prepare to show by an anchored score that the provider failed (R59)."""
         does = f"show by a score that the provider failed deal {deal}"
-        return await self._end(deal, "fail", score.fields(), does=does, gas_more=GAS_PAYING)
+        return await self._end(deal, "fail", score.fields(), does=does)
 
     async def fail_silent(self, deal: int, challenge: int) -> Action:
         """Prepare to show by a challenge that the deal's node was silent (R41)."""
         does = f"show by challenge {challenge} that the provider failed deal {deal}"
-        return await self._end(deal, "failSilent", challenge, does=does, gas_more=GAS_PAYING)
+        return await self._end(deal, "failSilent", challenge, does=does)
 
     async def compensate(self, deal: int) -> Action:
         """Prepare to pay for a failure out of the provider's ANKR, at a fresh price."""
@@ -315,9 +315,7 @@ class Deals:
             done="" if owed.ankr_wei or owed.eth_wei else "the pot is owed nothing",
         )
 
-    async def _end(
-        self, deal: int, function: str, *more: object, does: str, gas_more: int = 0
-    ) -> Action:
+    async def _end(self, deal: int, function: str, *more: object, does: str) -> Action:
         record = await self.deal(deal)
         return await self._party.prepare(
             CONTRACT,
@@ -326,7 +324,6 @@ class Deals:
             *more,
             does=does,
             done=_since(record, State.COMPLETED),
-            gas_more=gas_more,
         )
 
 

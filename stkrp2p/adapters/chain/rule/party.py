@@ -36,11 +36,6 @@ T = TypeVar("T")
 TOKEN = "TestAnkr"  # noqa: S105  # a contract's name
 """The interface of ANKR; the stand-in has it too."""
 
-GAS_PAYING = 400_000
-"""Allowed beyond the estimate where a provider may pay for a failure in ANKR. With too little gas for
-the price the contract leaves that for later, so an estimate finds the gas of doing less, and with a
-little more than that the payment would start and not end."""
-
 
 def addresses_of(genesis: Genesis, market: MarketAddresses) -> Mapping[str, bytes]:
     """Return where each contract is, by its name."""
@@ -175,7 +170,6 @@ class Party:
         done: str = "",
         ankr_wei: int = 0,
         value_wei: int = 0,
-        gas_more: int = 0,
     ) -> Action:
         """Prepare a call, and before it the allowance that it needs.
 
@@ -187,7 +181,6 @@ class Party:
             done: What the chain shows already; nothing is sent then.
             ankr_wei: What the contract takes from the account.
             value_wei: Ether that goes with the call.
-            gas_more: Gas to allow beyond the estimate; `GAS_PAYING` where a failure may be paid for.
 
         Raises:
             Rejected: The contract would not have it: `rule` says why.
@@ -200,7 +193,7 @@ class Party:
 
         async def work(endpoint: Endpoint) -> Action:
             to = await self._place_of(endpoint, contract)
-            call = Call(to=to, data=data, value_wei=value_wei, gas_more=gas_more)
+            call = Call(to=to, data=data, value_wei=value_wei)
             calls = [(f"{contract}.{function}", call)]
             if ankr_wei > await self._allowance(endpoint, wallet, to):
                 calls.insert(0, (f"{TOKEN}.approve", await self._approval(endpoint, to, ankr_wei)))

@@ -8,7 +8,7 @@ from enum import IntEnum
 
 from stkrp2p.adapters.chain.rule.actions import Action
 from stkrp2p.adapters.chain.rule.council import CONTRACT, Council
-from stkrp2p.adapters.chain.rule.party import GAS_PAYING, Party
+from stkrp2p.adapters.chain.rule.party import Party
 from stkrp2p.core.types import Operator
 
 TIMELOCK = "Timelock"
@@ -225,7 +225,6 @@ class Proposals:
             proposal.to_bytes(32, "big"),
             does=f"make the calls of proposal {proposal}",
             done="its calls were made" if state is OperationState.DONE else "",
-            gas_more=GAS_PAYING,  # a ruling makes a provider pay
         )
 
     async def _open_proposal(self, calls: tuple[TimelockCall, ...], summary: str) -> int:

@@ -178,6 +178,7 @@ _DEALS = {
     "EpochOutsideRun": "the epoch does not lie wholly inside the run: show another",
     "EthRefused": "the receiver refuses ETH: collect to another address",
     "Frozen": "the deal is disputed: wait for the governors' ruling or its time",
+    "TooLittleGas": "the provider's stake pays for this, and that takes more gas: allow more",
     "InsuranceEmpty": "the insurance has nothing to give now: try again later",
     "LossTooLarge": "a ruling gives at most what both staked, and only for a failure",
     "NoProfit": "there must be some profit to add",
