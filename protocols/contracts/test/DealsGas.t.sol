@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IDeals} from "../src/interfaces/IDeals.sol";
 import {ScoreProof} from "../src/interfaces/IProviders.sol";
 import {DealsKit} from "./lib/DealsKit.sol";
@@ -79,7 +80,7 @@ contract DealsGasTest is DealsKit {
             vm.store(address(deals), LIST_SLOT, bytes32(counts[i]));
             vm.assertEq(deals.requesterCount(), counts[i]);
             IDeals.Assignment memory given = _assignment();
-            given.requester = address(uint160(0xabc000 + i));
+            given.requester = address(SafeCast.toUint160(0xabc000 + i));
             vm.deal(given.requester, 100 ether);
             uint256 before = gasleft();
             _complete(_running(given));

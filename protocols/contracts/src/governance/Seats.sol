@@ -135,7 +135,8 @@ abstract contract Seats is Ballots, ISeats {
     ///      seats for: an n that was raised out of reach keeps nobody in office. The list has at most
     ///      2n + 1 seats and at least n + 1 whatever n the policy named.
     function _renew(uint256 n, uint256 count) internal {
-        for (uint256 i = 0; i < _seats.length; ++i) {
+        uint256 taken = _seats.length;
+        for (uint256 i = 0; i < taken; ++i) {
             delete _places[_seats[i].account];
         }
         delete _seats;

@@ -161,11 +161,13 @@ abstract contract Stakes is IStakes {
     }
 
     function _setStake(address account, uint208 amount) private returns (uint208) {
+        // slither-disable-next-line unused-return -- what it was before
         _stakes[account].push(Time.timestamp(), amount);
         return amount;
     }
 
     function _setTotal(uint208 amount) private {
+        // slither-disable-next-line unused-return -- what it was before
         _total.push(Time.timestamp(), amount);
     }
 }

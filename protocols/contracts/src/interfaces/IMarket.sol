@@ -85,7 +85,8 @@ interface IMarket {
     /// @param  lengthS           How long it shall run, in seconds.
     /// @param  projectType       The policy's type of project.
     /// @param  reliabilityPpmMin Least anchored reliability.
-    /// @param  uptimePpmMin      Least anchored uptime.
+    /// @param  uptimePpmMin      Least anchored uptime: the type's, or `FailBelowPpm` if that is more, so
+    ///                           that the score one bids with does not fail the deal.
     /// @param  need              What it needs.
     /// @param  failuresMax       Most failed projects a provider may have had.
     /// @param  committed         How many bids were sealed.

@@ -151,6 +151,7 @@ abstract contract Auctions is Quotes {
     }
 
     function _isEligible(Auction storage auction, address provider) internal view returns (bool) {
+        // slither-disable-next-line calls-loop -- a draw asks about 32 at the most
         return PROVIDERS.isEligible(provider, auction.need, auction.failuresMax);
     }
 
@@ -179,7 +180,8 @@ abstract contract Auctions is Quotes {
         auction.lengthS = request.lengthS;
         auction.projectType = request.projectType;
         auction.reliabilityPpmMin = kind.reliabilityPpmMin;
-        auction.uptimePpmMin = kind.uptimePpmMin;
+        uint256 failBelowPpm = POLICY.get(Parameter.FailBelowPpm);
+        auction.uptimePpmMin = Math.max(kind.uptimePpmMin, failBelowPpm).toUint32();
         auction.need = request.need;
         auction.failuresMax = kind.failuresMax;
     }
@@ -190,6 +192,7 @@ abstract contract Auctions is Quotes {
         auction.commitUntilS = timeS.toUint40();
         timeS += POLICY.get(Parameter.RevealS);
         auction.revealUntilS = timeS.toUint40();
+        // slither-disable-next-line incorrect-equality -- one of three rules
         if (auction.rule == Rule.RequesterChoice) timeS += POLICY.get(Parameter.ChoiceS);
         auction.chooseUntilS = timeS.toUint40();
         uint256 round = _roundFrom(timeS * 1000 + BEACON_PERIOD_MS);

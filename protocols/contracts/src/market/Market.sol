@@ -145,6 +145,7 @@ contract Market is Auctions {
         emit Assigned(deal, winner.provider, winner.registration, paidWei);
 
         TOKEN.forceApprove(address(DEALS), uint256(auction.fpWei) + auction.bondWei);
+        // slither-disable-next-line calls-loop -- once, and the loop ends
         DEALS.assign(deal, _assignment(auction, winner, paidWei));
     }
 
@@ -200,6 +201,7 @@ contract Market is Auctions {
     }
 
     function _canServe(Auction storage auction, Entry memory entry) private view returns (bool) {
+        // slither-disable-next-line calls-loop -- a draw asks about 32 at the most
         return _isEligible(auction, entry.provider)
             && PROVIDERS.isFree(entry.provider, entry.registration);
     }

@@ -35,6 +35,7 @@ contract Pot is Timelocked, IPot {
     /// @param payer    Who may have losses paid; the zero address if nobody.
     constructor(IERC20 token, address timelock, address payer) Timelocked(timelock) {
         TOKEN = token;
+        // slither-disable-next-line missing-zero-check -- a pot may have no payer
         PAYER = payer;
     }
 

@@ -130,6 +130,7 @@ contract Prices is Timelocked, IPrices {
 
     /// @dev What a feed says, in 10^-18 USD. A feed of 18 decimals or less loses nothing.
     function _read(IAggregatorV3 feed) private view returns (uint256) {
+        // slither-disable-next-line unused-return -- when the round began is of no interest
         (uint80 roundId, int256 answer,, uint256 updatedAt, uint80 answeredInRound) =
             feed.latestRoundData();
         if (updatedAt == 0 || answeredInRound < roundId) {

@@ -116,6 +116,7 @@ abstract contract ProviderNodes is ProviderBase {
         if (controller == 0) return;
         uint256 registration = controller - 1;
         Node storage node = _nodes[registration];
+        // slither-disable-next-line incorrect-equality -- one of four states
         bool isKept =
             _providers[node.provider].status == Status.Approved && _isRegistered(registration);
         if (node.isBusy || isKept) revert ChainNodeTaken(chainNode, registration);

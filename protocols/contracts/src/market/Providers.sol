@@ -147,6 +147,7 @@ contract Providers is Applications, ProviderNodes, Liveness {
 
     /// @dev Whether a provider may bid on anything at all.
     function _isInGoodStanding(Provider storage held) private view returns (bool) {
+        // slither-disable-next-line calls-loop -- a page is bounded
         return held.status == Status.Approved && block.timestamp >= held.disqualifiedUntil
             && held.stake >= POLICY.get(Parameter.StakeMin);
     }
