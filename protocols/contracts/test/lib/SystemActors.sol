@@ -137,7 +137,7 @@ contract SystemActors is SystemTraders {
     }
 
     function wait(uint256 timeS) external {
-        vm.warp(block.timestamp + bound(timeS, 1, 1 days));
+        vm.warp(block.timestamp + bound(timeS, 1, 3 days));
     }
 
     /// @dev Nothing that has ended pays again, whoever tries what.

@@ -54,9 +54,10 @@ abstract contract SystemKit is CouncilKit {
     /// @dev Deploys all, seats the invited, and lets them decide who provides what kinds of projects.
     function _begin() internal {
         _deploy(_testAnkr());
-        // A ruling takes a vote and the timelock's delay.
+        // A vote and the timelock's delay take five days.
         _set(Parameter.DisputeS, 30 days);
-        _set(Parameter.DisqualifyS, 30 days);
+        _set(Parameter.DisqualifyS, 6 days);
+        _set(Parameter.PriceAgeSMax, 7 days);
         _set(Parameter.MissedVotesMax, 1);
         _acceptAll();
         anchor = new SomeAnchor(uint64(START) * 1000, EPOCH_S * 1000);

@@ -154,16 +154,14 @@ abstract contract SystemTraders is SystemChecks {
         }
     }
 
-    /// @dev A bidder brings stake back to what it was, takes some out, or withdraws.
+    /// @dev A bidder takes some of its stake out, or withdraws.
     function restake(uint256 seed) external {
         address who = _bidder(seed % BIDDERS);
         IProviders.Provider memory held = providers.providerOf(who);
         uint256 before = ankr.balanceOf(who);
         vm.startPrank(who);
-        if (held.stake < 2_000 ether) {
-            providers.stake(2_000 ether - held.stake);
-        } else if (held.unbonding == 0) {
-            providers.unstake(bound(seed, 1, 1_000 ether));
+        if (held.unbonding == 0 && held.stake > 1_000 ether) {
+            providers.unstake(bound(seed, 1, held.stake - 1_000 ether));
         } else if (block.timestamp >= held.unbondedAt && held.locks == 0) {
             providers.withdraw();
             vm.assertEq(ankr.balanceOf(who), before + held.unbonding);
@@ -212,10 +210,19 @@ abstract contract SystemTraders is SystemChecks {
         returns (uint256[BIDDERS] memory nodes)
     {
         for (uint256 i = 0; i < BIDDERS; ++i) {
+            _refill(i);
             nodes[i] = _freeNode(i);
             if ((bidding >> i) & 1 == 0 || nodes[i] == type(uint256).max) continue;
             _commit(deal, i, nodes[i], _priceOf(deal, i));
         }
+    }
+
+    /// @dev A bidder whose stake was taken brings new ANKR.
+    function _refill(uint256 i) private {
+        uint256 staked = providers.providerOf(_bidder(i)).stake;
+        if (staked >= 1_000 ether) return;
+        vm.prank(_bidder(i));
+        providers.stake(2_000 ether - staked);
     }
 
     function _endAuction(uint256 deal, uint256 seed) private {
