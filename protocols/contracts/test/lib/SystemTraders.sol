@@ -12,18 +12,19 @@ import {SystemChecks} from "./SystemChecks.sol";
 /// @dev A requester, bidders that serve or fail, a watcher that shows it, and whoever adds profit. Each
 ///      does only what should work then: a revert is a fault.
 abstract contract SystemTraders is SystemChecks {
-    /// @dev An auction of any rule. Of the bidders, those in `bidding` bid, and of them those in
-    ///      `opening` open their bids; most deals then start at once.
+    uint256 private constant NO_NODE = type(uint256).max;
+
+    /// @dev An auction of any rule. Each bidder has two bits of `bidding` and of `opening`: three of
+    ///      four times it bids, and opens its bid. Most deals then start at once; half are short.
     function trade(uint256 seed, uint256 bidding, uint256 opening) external {
+        uint256 lengthSMax = seed % 2 == 0 ? 2 hours : 20 days;
         uint256 deal = _openAuction(
-            SafeCast.toUint16(1 + seed % 3), SafeCast.toUint32(bound(seed, 60, 7_200))
+            SafeCast.toUint16(1 + seed % 3), SafeCast.toUint32(bound(seed, 60, lengthSMax))
         );
         uint256[BIDDERS] memory nodes = _sealBids(deal, bidding);
-        IMarket.Auction memory auction = market.auctionOf(deal);
-        vm.warp(auction.commitUntilS);
+        vm.warp(market.auctionOf(deal).commitUntilS);
         for (uint256 i = 0; i < BIDDERS; ++i) {
-            bool isBidder = (bidding >> i) & 1 == 1 && nodes[i] != type(uint256).max;
-            if (!isBidder || (opening >> i) & 1 == 0) continue;
+            if (nodes[i] == NO_NODE || !_isOneOf(i, opening)) continue;
             _reveal(deal, i, nodes[i], _priceOf(deal, i));
         }
         _endAuction(deal, seed);
@@ -204,7 +205,7 @@ abstract contract SystemTraders is SystemChecks {
         if (!isPriced) ethFeed.set(0);
     }
 
-    /// @dev Returns the node that each bidder bids with; the highest number if it does not.
+    /// @dev Returns the node that each bidder bids with; `NO_NODE` if it does not.
     function _sealBids(uint256 deal, uint256 bidding)
         private
         returns (uint256[BIDDERS] memory nodes)
@@ -212,7 +213,8 @@ abstract contract SystemTraders is SystemChecks {
         for (uint256 i = 0; i < BIDDERS; ++i) {
             _refill(i);
             nodes[i] = _freeNode(i);
-            if ((bidding >> i) & 1 == 0 || nodes[i] == type(uint256).max) continue;
+            if (!_isOneOf(i, bidding)) nodes[i] = NO_NODE;
+            if (nodes[i] == NO_NODE) continue;
             _commit(deal, i, nodes[i], _priceOf(deal, i));
         }
     }
@@ -230,7 +232,7 @@ abstract contract SystemTraders is SystemChecks {
         vm.warp(auction.revealUntilS);
         if (auction.revealed == 0) {
             market.close(deal);
-        } else if (seed % 5 == 0) {
+        } else if (seed % 8 == 3) {
             vm.warp(auction.drawUntilS);
             market.close(deal);
         } else if (auction.chooseUntilS != auction.revealUntilS && seed % 2 == 0) {
@@ -242,15 +244,19 @@ abstract contract SystemTraders is SystemChecks {
         }
     }
 
+    function _isOneOf(uint256 i, uint256 mask) private pure returns (bool) {
+        return (mask >> (2 * i)) & 3 != 0;
+    }
+
     function _priceOf(uint256 deal, uint256 i) private view returns (uint256) {
         return uint256(keccak256(abi.encode(deal, i))) % (market.auctionOf(deal).fpWei + 1);
     }
 
     function _freeNode(uint256 i) private view returns (uint256) {
-        if (!providers.isEligible(_bidder(i), _need(), 1_000)) return type(uint256).max;
+        if (!providers.isEligible(_bidder(i), _need(), 1_000)) return NO_NODE;
         for (uint256 k = 0; k < NODES; ++k) {
             if (providers.isFree(_bidder(i), NODES * i + k)) return NODES * i + k;
         }
-        return type(uint256).max;
+        return NO_NODE;
     }
 }
