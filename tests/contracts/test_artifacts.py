@@ -55,6 +55,9 @@ FORGED = ("BeaconVerifier", "TestAnkr")
 SIZE_BYTES_MAX = 24_576
 """Most bytes of a contract's code (EIP-170)."""
 
+INITCODE_BYTES_MAX = 49_152
+"""Most bytes of the code that makes a contract (EIP-3860)."""
+
 COUNCIL_KEY = bls.public_key_of(7)
 PLAN = Plan(
     name="built",
@@ -118,6 +121,7 @@ def test_an_unknown_artifact_is_an_error():
 def test_every_contract_is_under_the_size_limit():
     for name in NAMES:
         assert len(load(name).runtime) <= SIZE_BYTES_MAX, name
+        assert len(load(name).bytecode) <= INITCODE_BYTES_MAX, name
 
 
 def test_what_is_deployed_is_the_artifact_but_for_its_immutables(chain, quicknet):

@@ -10,6 +10,7 @@ contract CouncilGasTest is CouncilKit {
     address private constant ALICE = address(0xa);
 
     /// forge-config: default.isolate = true
+    /// forge-config: ci.isolate = true
     function test_gas_ofTheLargestCouncilFitsATransaction() public {
         _deploy(_testAnkr());
         _acceptAll();
@@ -38,6 +39,7 @@ contract CouncilGasTest is CouncilKit {
     }
 
     /// forge-config: default.isolate = true
+    /// forge-config: ci.isolate = true
     function test_gas_ofADecision() public {
         _deploy(_testAnkr());
         _acceptAll();
@@ -58,6 +60,7 @@ contract CouncilGasTest is CouncilKit {
 
     /// @dev The largest proposal there can be is closed within a transaction.
     /// forge-config: default.isolate = true
+    /// forge-config: ci.isolate = true
     function test_gas_ofTheLargestProposalFitsATransaction() public {
         _deploy(_testAnkr());
         _acceptAll();
@@ -156,6 +159,7 @@ contract CouncilGasOf10Test is CrowdGas {
     }
 
     /// forge-config: default.isolate = true
+    /// forge-config: ci.isolate = true
     function test_gas_isFlat() public {
         _measure();
     }
@@ -167,6 +171,7 @@ contract CouncilGasOf1000Test is CrowdGas {
     }
 
     /// forge-config: default.isolate = true
+    /// forge-config: ci.isolate = true
     function test_gas_isFlat() public {
         _measure();
     }

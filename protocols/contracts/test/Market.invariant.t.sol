@@ -196,7 +196,9 @@ contract Traders is MarketKit {
 }
 
 /// @dev Money is conserved to the wei, whatever everybody does in whatever order.
+///
 /// forge-config: default.invariant.fail-on-revert = true
+/// forge-config: ci.invariant.fail-on-revert = true
 contract MarketInvariantTest is MarketKit {
     Traders private traders;
 

@@ -73,6 +73,7 @@ contract PotUsers is Test {
 }
 
 /// forge-config: default.invariant.fail-on-revert = true
+/// forge-config: ci.invariant.fail-on-revert = true
 contract PotInvariantTest is Test {
     PotUsers private users;
 
