@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ScoreMath} from "../src/ScoreMath.sol";
 import {IDeals} from "../src/interfaces/IDeals.sol";
 import {IMarket} from "../src/interfaces/IMarket.sol";
@@ -27,7 +28,9 @@ contract SystemTest is SystemKit {
         uint256 disputedAt = block.timestamp;
         vm.prank(RITA);
         deals.dispute(deal, "it never served a block");
-        IDeals.Ruling memory ruling = IDeals.Ruling({isFailed: true, lossWei: 1 ether});
+        IDeals.Ruling memory ruling = IDeals.Ruling({
+            disputedAt: SafeCast.toUint64(disputedAt), isFailed: true, lossWei: 1 ether
+        });
         _freshPrices();
         _decide(_one(address(deals), abi.encodeCall(IDeals.rule, (deal, ruling))));
 
@@ -50,7 +53,9 @@ contract SystemTest is SystemKit {
         uint256 deal = _running();
         vm.prank(_bidder(TRUSTED));
         deals.dispute(deal, "");
-        bytes memory data = abi.encodeCall(IDeals.rule, (deal, IDeals.Ruling(false, 0)));
+        bytes memory data = abi.encodeCall(
+            IDeals.rule, (deal, IDeals.Ruling(SafeCast.toUint64(block.timestamp), false, 0))
+        );
         Call[] memory calls = _one(address(deals), data);
         uint64 proposal = _propose(0, calls);
         _voteYes(proposal, INVITED);
@@ -67,7 +72,9 @@ contract SystemTest is SystemKit {
         uint256 deal = _running();
         vm.prank(RITA);
         deals.dispute(deal, "");
-        bytes memory data = abi.encodeCall(IDeals.rule, (deal, IDeals.Ruling(true, 0)));
+        bytes memory data = abi.encodeCall(
+            IDeals.rule, (deal, IDeals.Ruling(SafeCast.toUint64(block.timestamp), true, 0))
+        );
         Call[] memory calls = _one(address(deals), data);
         uint64 proposal = _propose(0, calls);
         for (uint256 i = 0; i < INVITED; ++i) {

@@ -42,7 +42,8 @@ contract SystemActors is SystemTraders {
         bool isFailed = seed % 3 == 1;
         lossWei = isFailed ? bound(lossWei, 0, held.ethStakeWei) : 0;
         _setPrices(priced % 4 != 0);
-        IDeals.Ruling memory ruling = IDeals.Ruling(isFailed, lossWei);
+        IDeals.Ruling memory ruling =
+            IDeals.Ruling(deals.dealOf(deal).disputedAt, isFailed, lossWei);
         _decide(_one(address(deals), abi.encodeCall(IDeals.rule, (deal, ruling))), seed % INVITED);
         ++rulings;
     }
@@ -154,7 +155,7 @@ contract SystemActors is SystemTraders {
             abi.encodeCall(IDeals.fund, (deal)),
             abi.encodeCall(IDeals.start, (deal)),
             abi.encodeCall(IDeals.cancel, (deal)),
-            abi.encodeCall(IDeals.rule, (deal, IDeals.Ruling(true, 0)))
+            abi.encodeCall(IDeals.rule, (deal, IDeals.Ruling(held.disputedAt, true, 0)))
         ];
         for (uint256 i = 0; i < calls.length; ++i) {
             _isRefused(i < 6 ? held.requester : address(timelock), address(deals), calls[i]);
