@@ -360,6 +360,16 @@ contract ProviderNodesTest is ProviderKit {
         providers.disqualify(node, shown);
     }
 
+    /// @dev R61: vetting ends by age. Whom no audit decided on has an uptime of 0 and is at no fault:
+    ///      nobody gets a rival out of the way for what was not seen.
+    function test_disqualify_RevertWhen_TheNodeWasNeverSeen() public {
+        _score(node, 0, 0, ScoreMath.ACTIVE, 0);
+        _unseen(node);
+        ScoreProof memory shown = _shown(_finalEpoch(), node);
+        _expectGoodEnough(0, ScoreMath.ACTIVE);
+        providers.disqualify(node, shown);
+    }
+
     /// @dev An old fault is no reason for ever: only the latest final epoch counts, and once.
     function test_disqualify_RevertWhen_TheEpochIsOldOrWasUsed() public {
         _score(node, 0, 0, ScoreMath.PROBATION, ScoreMath.DOWN);

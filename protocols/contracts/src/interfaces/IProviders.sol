@@ -250,8 +250,8 @@ interface IProviders is IProviderStakes, ILiveness, IScores {
 
     /// @notice Disqualifies a provider for the policy's DisqualifyS (R61). Anyone may.
     /// @dev    The score is that of the latest final epoch, and each epoch counts once for a node. A
-    ///         node past vetting whose uptime is below DisqualifyBelowPpm is enough, or a suspended
-    ///         one; to unbind it meanwhile does not help.
+    ///         node past vetting that was seen, with an uptime below DisqualifyBelowPpm, is enough, or
+    ///         a suspended one; to unbind it meanwhile does not help.
     /// @param  registration  A node that was added.
     /// @param  shown         Its score.
     function disqualify(uint256 registration, ScoreProof calldata shown) external;

@@ -51,7 +51,8 @@ contract Providers is Applications, ProviderNodes, Liveness {
         (, uint32 uptimePpm, uint8 state) = provedScore(registration, shown);
         if (ANCHOR.isFinal(epoch + 1)) revert EpochNotLatest(epoch);
         uint256 uptimePpmMin = POLICY.get(Parameter.DisqualifyBelowPpm);
-        bool isLow = uptimePpm < uptimePpmMin && state != ScoreMath.VETTING;
+        bool isSeen = shown.words[ScoreMath.N] != 0 && state != ScoreMath.VETTING;
+        bool isLow = isSeen && uptimePpm < uptimePpmMin;
         if (!isLow && state != ScoreMath.SUSPENDED) {
             revert GoodEnough(uptimePpm, uptimePpmMin, state);
         }

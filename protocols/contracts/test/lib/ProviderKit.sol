@@ -111,6 +111,11 @@ abstract contract ProviderKit is AnchorKit, PolicyKit {
         words[ScoreMath.LAST_VERDICT] = bytes32(lastVerdict);
     }
 
+    /// @dev No audit has decided on a node.
+    function _unseen(uint256 registration) internal {
+        _now[registration][ScoreMath.N] = 0;
+    }
+
     /// @dev Anchors the next epoch, and waits until that may be done.
     function _anchorNext(bool isVoid) internal returns (uint64 epoch) {
         epoch = anchors.nextEpoch();
