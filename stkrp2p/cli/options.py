@@ -134,10 +134,11 @@ class DefaultGroup(click.Group):
 
 
 def for_node(loaded: Loaded, hint: str) -> str:
-    """Return what to do next; if it is a command without options, as one for the same node."""
-    command = hint.removeprefix("stkrp2p ")
-    is_plain = command != hint and "--" not in command
-    return again(loaded, command) if is_plain else hint
+    """Return what to do next; if it ends in a command without options, with it for the same node."""
+    before, name, command = hint.rpartition("stkrp2p ")
+    is_last = not before or before.endswith((": ", ", "))
+    is_plain = is_last and "--" not in command and "," not in command
+    return before + again(loaded, command) if name and is_plain else hint
 
 
 def load(config_path: Path | None, flags: Mapping[str, object]) -> Loaded:

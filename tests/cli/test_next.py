@@ -10,7 +10,9 @@ import click
 import pytest
 
 import stkrp2p
+from stkrp2p.cli.options import for_node, load
 from stkrp2p.cli.root import root
+from stkrp2p.config import Loaded
 
 SOURCES = Path(stkrp2p.__file__).parent
 NAMED = re.compile(r"(?<!an )(?<!one )\bstkrp2p((?: [a-z][a-z0-9-]*)+)")
@@ -45,6 +47,13 @@ def missing(words: list[str]) -> str:
     return ""
 
 
+def at(folder: Path) -> Loaded:
+    """Return the settings of a node whose file must be named."""
+    path = folder / "node.toml"
+    path.write_text('data_dir = "."\n')
+    return load(path, {})
+
+
 COMMANDS = named_commands()
 
 
@@ -55,3 +64,28 @@ def test_texts_name_commands_of_every_group():
 @pytest.mark.parametrize("words", sorted(COMMANDS), ids=str)
 def test_a_command_that_a_text_names_exists(words):
     assert missing(words.split()) == "", f"stkrp2p {words}, named in {COMMANDS[words]}"
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        "stkrp2p doctor",
+        "wait: from 12:00 on: stkrp2p provider reveal 4",
+        "wait: for a deal to bid on, stkrp2p provider status",
+    ],
+)
+def test_a_command_that_a_hint_ends_in_is_said_for_the_same_node(tmp_path, hint):
+    assert for_node(at(tmp_path), hint) == f"{hint} --config {tmp_path / 'node.toml'}"
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        "stkrp2p keys new account PATH, then set account_key",
+        "stkrp2p score --all",
+        "set account_key",
+        "",
+    ],
+)
+def test_a_hint_that_ends_in_no_plain_command_stays_as_it_is(tmp_path, hint):
+    assert for_node(at(tmp_path), hint) == hint
