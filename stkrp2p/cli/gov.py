@@ -154,7 +154,7 @@ def close(*, acting: Acting, proposal: int) -> None:
 
         await do(await chain.proposals.close(proposal))
         is_queued = await chain.proposals.operation_state(proposal) is OperationState.WAITING
-        return f"stkrp2p gov execute {proposal}" if is_queued else STATUS
+        return f"stkrp2p gov execute {proposal}" if is_queued else "stkrp2p gov list"
 
     acting.run(work)
 
@@ -184,7 +184,7 @@ async def _not_ready(chain: RuleChain, proposal: int, *, is_queued: bool) -> Fai
         return Failure(
             f"proposal {proposal} is not with the timelock",
             why="it is not closed, it did not pass, or it calls nothing",
-            hint=STATUS,
+            hint="stkrp2p gov list",
             code=Exit.FAILED,
         )
     ready_at = await chain.proposals.ready_at(proposal)

@@ -166,7 +166,7 @@ def _vote_step(shown: Council) -> str:
     for motion in shown.motions:
         has_voted = motion.record.voted >> place & 1 or place >= motion.record.seat_count
         if motion.state(shown.now_s) == "open" and not has_voted:
-            return f"stkrp2p gov vote {motion.number} yes|no|abstain"
+            return f"stkrp2p gov vote {motion.number} CHOICE"
     return ""
 
 

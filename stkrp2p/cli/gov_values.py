@@ -8,6 +8,7 @@ from difflib import get_close_matches
 import click
 
 from stkrp2p.cli.amounts import amount_of
+from stkrp2p.cli.policy import amount
 from stkrp2p.core.policy import SPECS, Parameter, Unit
 
 _SPANS = {"": 1, "s": 1, "min": 60, "h": 3_600, "d": 86_400}
@@ -33,8 +34,10 @@ def value_of(name: Parameter, text: str) -> int:
     value = _read(spec.unit, text)
     try:
         spec.require(name, value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+    except ValueError:
+        least, most, got = (amount(each, spec.unit) for each in (spec.least, spec.most, value))
+        bounds = f"must be from {least} to {most}, got {got}"
+        raise click.BadParameter(f"{name.label} {bounds}") from None
     return value
 
 

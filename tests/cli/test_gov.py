@@ -59,7 +59,7 @@ def test_a_parameter_goes_from_the_invitation_to_its_new_value(stage):
     assert next_of(proposed) == "stkrp2p gov vote 1 yes"
     status = stage.does(DAVE, "gov", "status")
     assert "  calls Policy.set(BidBond, 5 ANKR)\n" in status
-    assert next_of(status) == "stkrp2p gov vote 1 yes|no|abstain"
+    assert next_of(status) == "stkrp2p gov vote 1 CHOICE"
     for key in (CAROL, DAVE):
         stage.does(key, "gov", "vote", 1, "yes")
     assert "next: wait: the vote on proposal 1 ends" in stage.does(CAROL, "gov", "status")
@@ -78,6 +78,15 @@ def test_a_parameter_goes_from_the_invitation_to_its_new_value(stage):
     [motion] = stage.shows(CAROL, "gov", "list")["proposals"]
     assert (motion["state"], motion["votes"]) == ("executed", {"yes": 2, "no": 0, "abstain": 0})
     assert motion["calls"] == [f"Policy.set({int(Parameter.BID_BOND)}, {5 * 10**18})"]
+
+
+def test_what_became_of_a_proposal_that_did_not_pass_is_where_the_hint_says(seated):
+    seated.does(CAROL, "gov", "propose", "parameter", "BidBond", "5")
+    seated.net.wait(VOTING_S + 1)
+    assert next_of(seated.does(CAROL, "gov", "close", 1)) == "stkrp2p gov list"
+    assert "  rejected: 0 yes, 0 no, 0 abstain\n" in seated.does(CAROL, "gov", "list")
+    refused = seated.tells(CAROL, "gov", "execute", 1)
+    assert (refused.code, "next: stkrp2p gov list" in refused.err) == (1, True)
 
 
 def test_a_dry_run_says_what_it_would_cost_and_changes_nothing(stage):
@@ -204,7 +213,11 @@ def test_every_kind_of_proposal_is_told_in_the_words_of_its_call(seated):
     ("arguments", "said"),
     [
         (("parameter", "BidBonds", "5"), "no parameter is called BidBonds; did you mean BidBond?"),
-        (("parameter", "BidBond", "0.5"), "BidBond must be from 1000000000000000000 to"),
+        (
+            ("parameter", "BidBond", "0.5"),
+            "BidBond must be from 1 ANKR to 10,000 ANKR, got 0.5 ANKR",
+        ),
+        (("parameter", "RewardBps", "60%"), "must be from 0.00 % to 50.00 %, got 60.00 %"),
         (("parameter", "BidBond", "1e3"), "1e3 is no amount of ANKR"),
         (("parameter", "CommitS", "soon"), "soon is no time such as 90s, 15min, 2h or 7d"),
         (("approve", "erin"), "erin is no address: 0x and 40 hex digits"),
