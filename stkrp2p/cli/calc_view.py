@@ -19,7 +19,7 @@ _NOTES = {
 }
 _NEXT = {
     "requester": "stkrp2p request quote",
-    "provider": "stkrp2p provider apply",
+    "provider": "stkrp2p provider apply NAME",
     "governor": "stkrp2p gov status",
     "staker": "stkrp2p gov status",
 }

@@ -129,7 +129,7 @@ def provider_step(shown: Provider) -> str:
     """Return the most urgent thing for a provider to do."""
     status = shown.record.status.name
     if status == "NONE":
-        return "stkrp2p provider apply"
+        return "stkrp2p provider apply NAME"
     if status == "APPLIED":
         return "wait: the governors vote on the application, stkrp2p gov status"
     if shown.owed.ankr_wei or shown.owed.eth_wei:

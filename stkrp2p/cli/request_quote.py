@@ -26,6 +26,7 @@ from stkrp2p.cli.resources import (
     storage_option,
 )
 from stkrp2p.cli.store_proofs import latest_final, scores_of
+from stkrp2p.core.economics import YEAR_S
 from stkrp2p.core.types import Epoch
 
 if TYPE_CHECKING:
@@ -43,10 +44,20 @@ type_option = click.option(
     type=click.IntRange(min=1),
     help="Number of the project's type.  [default: the first that is taken]",
 )
+
+
+def project_length(text: str) -> int:
+    """Return a project's length in seconds; raises `click.BadParameter` for more than a year."""
+    length_s = seconds(text)
+    if not 0 < length_s <= YEAR_S:  # the contract's LENGTH_S_MAX
+        raise click.BadParameter(f"a project lasts from 1 s to {span(YEAR_S)}")
+    return length_s
+
+
 length_option = click.option(
     "--length",
     "length_s",
-    type=seconds,
+    type=project_length,
     metavar="TIME",
     default="30d",
     show_default=True,

@@ -66,6 +66,12 @@ def doubt(*, acting: Acting, deal: int) -> None:
 
     async def work(chain: RuleChain, do: Do) -> str:
         course = await read_course(chain, genesis, deal)
+        if course.record.state.name != "RUNNING":
+            raise Failure(
+                f"deal {deal} does not run",
+                why="only of a running deal does the provider's silence end anything",
+                hint=f"stkrp2p request status {deal}",
+            )
         bond = await chain.policy.get(Parameter.CHALLENGE_BOND)
         await do(await chain.liveness.challenge(course.record.registration, bond_wei=bond))
         return f"stkrp2p request settle {deal}"

@@ -102,7 +102,7 @@ def test_one_party_is_told_what_to_do_next(run):
         "          running the machine            -7    0",
         "          total                         +53    0",
         "",
-        "next: stkrp2p provider apply",
+        "next: stkrp2p provider apply NAME",
     ]
 
 

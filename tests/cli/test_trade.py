@@ -125,7 +125,7 @@ def enact(stage, *proposal):
 
 def test_somebody_becomes_a_provider_by_the_commands_that_status_names(stage):
     # R44-R46, R26: apply, approval by vote, stake, node.
-    assert next_of(stage.does(BOB, "provider", "status")) == "stkrp2p provider apply"
+    assert next_of(stage.does(BOB, "provider", "status")) == "stkrp2p provider apply NAME"
     stage.does(BOB, "provider", "apply", "bob's barn", *CAPACITY, "--price", "90")
     assert "wait: the governors vote on the application" in stage.does(BOB, "provider", "status")
     bob = f"0x{address_of(BOB).hex()}"
@@ -262,6 +262,15 @@ def test_a_node_that_is_doubted_answers_by_its_anchored_score(trade, stage):
     stage.does(ERIN, "provider", "collect")
 
 
+def test_no_bond_is_taken_to_doubt_a_deal_that_does_not_run(stage):
+    # R41
+    stage.does(ALICE, "request", "open", *LENGTH)
+    before = stage.height()
+    refused = stage.tells(ALICE, "request", "doubt", 1)
+    assert (refused.code, "error: deal 1 does not run" in refused.err) == (1, True)
+    assert stage.height() == before
+
+
 def test_a_node_that_does_not_answer_is_shown_to_be_silent(trade, stage):
     # R41, R59: `settle` shows first that nobody answered, then that the deal failed by that.
     running(trade, stage)
@@ -375,6 +384,8 @@ def test_an_auction_without_bids_is_closed_and_paid_back(stage):
         (ERIN, ("provider", "apply", "x"), 2, "missing --cpu, --ram, --storage, --bandwidth"),
         (ERIN, ("provider", "node", "add", "0x12"), 2, "a blockchain node's id has 64 hex digits"),
         (ALICE, ("request", "quote", "--length", "soon"), 2, "soon is no time such as"),
+        (ALICE, ("request", "quote", "--length", "366d"), 2, "a project lasts from 1 s to 365 d"),
+        (ALICE, ("request", "open", "--length", "0s"), 2, "a project lasts from 1 s to 365 d"),
         (ALICE, ("request", "quote", "--cpu", "5000000"), 2, "more than the contracts can count"),
         (ALICE, ("request", "quote", "--type", 9), 1, "no projects of this type are taken"),
         (ALICE, ("request", "open", *LENGTH, "--max", "0.1"), 1, "raise the most to pay"),
