@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stkrp2p.cli.output import when
+from stkrp2p.cli.output import tokens, when
 from stkrp2p.core.types import Operator
 
 if TYPE_CHECKING:
@@ -163,6 +163,9 @@ def _vote_step(shown: Council) -> str:
     if ours.account not in accounts:
         return ""
     place = accounts.index(ours.account)
+    seat, stake, _ = shown.seats[place]
+    if stake < seat.stake_min:
+        return f"stkrp2p gov stake {tokens(seat.stake_min).replace(',', '')}"
     for motion in shown.motions:
         has_voted = motion.record.voted >> place & 1 or place >= motion.record.seat_count
         if motion.state(shown.now_s) == "open" and not has_voted:

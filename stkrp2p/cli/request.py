@@ -29,6 +29,7 @@ from stkrp2p.cli.resources import (
     storage_option,
 )
 from stkrp2p.cli.store_proofs import latest_final
+from stkrp2p.core.types import Operator
 
 if TYPE_CHECKING:
     from stkrp2p.adapters.chain.rule import Action, RuleChain
@@ -160,6 +161,6 @@ def _run(acting: Acting, deal: int, prepare: Callable[[RuleChain], Awaitable[Act
     async def work(chain: RuleChain, do: Do) -> str:
         await read_course(chain, genesis, deal)
         await do(await prepare(chain))
-        return next_step(await read_course(chain, genesis, deal), None)
+        return next_step(await read_course(chain, genesis, deal), Operator(await chain.account()))
 
     acting.run(work)

@@ -89,6 +89,22 @@ def test_what_became_of_a_proposal_that_did_not_pass_is_where_the_hint_says(seat
     assert (refused.code, "next: stkrp2p gov list" in refused.err) == (1, True)
 
 
+def test_a_governor_slashed_for_absence_is_told_to_stake_before_it_can_vote(seated):
+    # Q8
+    for number in range(1, VALUES[Parameter.MISSED_VOTES_MAX] + 1):
+        seated.does(DAVE, "gov", "propose", "matter", f"matter {number}")
+        seated.does(DAVE, "gov", "vote", number, "yes")
+        seated.net.wait(VOTING_S + 1)
+        seated.does(DAVE, "gov", "close", number)
+    seated.does(DAVE, "gov", "propose", "matter", "the last one")
+    refused = seated.tells(CAROL, "gov", "vote", number + 1, "yes")
+    assert "the stake is below what a seat asks" in refused.err
+    step = next_of(seated.does(CAROL, "gov", "status"))
+    assert step == f"stkrp2p gov stake {STAKE // 10**18}"
+    seated.does(CAROL, *step.split()[1:])
+    assert next_of(seated.does(CAROL, "gov", "status")) == f"stkrp2p gov vote {number + 1} CHOICE"
+
+
 def test_a_dry_run_says_what_it_would_cost_and_changes_nothing(stage):
     before = stage.height()
     said = stage.does(CAROL, "gov", "accept", "--dry-run").splitlines()

@@ -175,6 +175,8 @@ def test_a_deal_goes_from_the_quote_to_the_last_payment(trade, stage):
     stage.net.wait(max(0, shown["draw_due_s"] + 1 - stage.net.now_s()))
     trade.store(stage.config(ALICE).parent, shown["draw_round"])
     assert next_of(stage.does(ALICE, "request", "draw", 1)) == "stkrp2p request fund 1"
+    drawn = next_of(stage.does(ERIN, "request", "close", 1))
+    assert drawn.startswith("wait: the requester puts its ETH in until ")
     assert next_of(stage.does(FRANK, "provider", "status")) == "stkrp2p provider reclaim 1"
     stage.does(FRANK, "provider", "reclaim", 1)
     assert "  takes  16 ETH\n" in stage.does(ALICE, "request", "fund", 1)
