@@ -29,6 +29,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "beacon": "beacon",
         "node": "node",
         "testnet": "first_anchor",
+        "market": "market_story",
     }
 )
 """Names in the order they run; `testnet.bench.<module>.measure` makes the report."""

@@ -52,6 +52,7 @@ FIGURES = {
         "full node, resident",
     ],
     "testnet": ["testnet up"],
+    "market": ["testnet market", "a provider's node killed"],
 }
 """Beginnings of figures each benchmark must have."""
 
@@ -60,6 +61,7 @@ MARKS = {
     "beacon": [pytest.mark.slow, pytest.mark.e2e],
     "node": [pytest.mark.slow, pytest.mark.e2e],
     "testnet": [pytest.mark.slow, pytest.mark.e2e],
+    "market": [pytest.mark.slow, pytest.mark.e2e],
 }
 
 
