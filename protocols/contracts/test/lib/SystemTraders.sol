@@ -163,7 +163,7 @@ abstract contract SystemTraders is SystemChecks {
         vm.startPrank(who);
         if (held.unbonding == 0 && held.stake > 1_000 ether) {
             providers.unstake(bound(seed, 1, held.stake - 1_000 ether));
-        } else if (block.timestamp >= held.unbondedAt && held.locks == 0) {
+        } else if (held.unbonding != 0 && block.timestamp >= held.unbondedAt && held.locks == 0) {
             providers.withdraw();
             vm.assertEq(ankr.balanceOf(who), before + held.unbonding);
         }
