@@ -157,7 +157,7 @@ def ask_rule(
 def _chain_failures() -> Iterator[None]:
     """Turn what contracts refuse and what cannot be asked into failures."""
     from stkrp2p.adapters.chain import Rejected  # noqa: PLC0415
-    from stkrp2p.adapters.chain.rule import reason_of  # noqa: PLC0415
+    from stkrp2p.adapters.chain.rule import advice_of  # noqa: PLC0415
 
     try:
         yield
@@ -168,8 +168,10 @@ def _chain_failures() -> Iterator[None]:
                 why="it cannot pay what the call takes, and its gas",
                 hint="send ether to the account, then run the command again",
             ) from error
-        why = _RULES.get(error.rule) or reason_of(error)
-        raise Failure("the contract refuses", why=why) from error
+        why, hint = advice_of(error)
+        raise Failure(
+            "the contract refuses", why=_RULES.get(error.rule) or why, hint=hint
+        ) from error
     except ChainUnavailable as error:
         raise Failure(
             "Ethereum cannot be asked",

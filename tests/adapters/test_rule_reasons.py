@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stkrp2p.adapters.artifacts import load
-from stkrp2p.adapters.chain.rule.reasons import REASONS, reason_of
+from stkrp2p.adapters.chain.rule.reasons import REASONS, advice_of, reason_of
 from stkrp2p.adapters.chain.wallet import Rejected
 
 CONTRACTS = (
@@ -45,3 +45,14 @@ def test_a_refusal_is_told_with_the_rule_and_its_values() -> None:
 
 def test_what_no_contract_of_ours_says_is_told_as_it_is() -> None:
     assert reason_of(Rejected("", "execution reverted")) == "execution reverted"
+
+
+def test_the_command_that_helps_is_told_apart_from_why() -> None:
+    plain = Rejected("AlreadySeated", "AlreadySeated(0x01)")
+    assert advice_of(plain) == ("the account sits in the council already (AlreadySeated(0x01))", "")
+    error = Rejected("ElectionNotOpen", "ElectionNotOpen(3)")
+    assert advice_of(error) == (
+        "this election is not open (ElectionNotOpen(3))",
+        "stkrp2p gov status",
+    )
+    assert reason_of(error) == "this election is not open (ElectionNotOpen(3)): stkrp2p gov status"

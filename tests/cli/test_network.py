@@ -179,7 +179,7 @@ def test_an_account_without_tokens_is_told_how_much_it_needs(node, run):
         1,
         "error: the account has too little ANKR\n"
         "  why: 0x70997970c51812dc3a010c7d01b50e0d17dc79c8 has 0, the stake is 100,000\n"
-        "  next: send 100,000 ANKR to it, then: stkrp2p register\n",
+        f"  next: send 100,000 ANKR to it, then: stkrp2p register --config {node}\n",
     )
 
 

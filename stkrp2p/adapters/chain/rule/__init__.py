@@ -19,7 +19,8 @@ built on these calls; none of them prints or reads a setting.
   Only `deals.add_profit` and `voter_rewards.reclaim` have no such mark.
 - **Offers.** `offers.offers(chain.providers, …)` is what a requester sees of each provider (R48).
 - **Votes.** `decisions` builds the calls that a proposal can make, and tells them in words.
-- **Refusals.** `reason_of(rejected)` is a sentence that names the rule and says what to do next.
+- **Refusals.** `reason_of(rejected)` is a sentence that names the rule and says what to do next;
+  `advice_of` parts the command from it.
 - **Sealed bids** come from `adapters.bids.BidStore`, which has them on the disk before they are sent.
 """
 
@@ -38,12 +39,12 @@ from stkrp2p.adapters.chain.rule.policy import PolicyContract
 from stkrp2p.adapters.chain.rule.prices import Prices
 from stkrp2p.adapters.chain.rule.proposals import Proposals
 from stkrp2p.adapters.chain.rule.providers import Providers
-from stkrp2p.adapters.chain.rule.reasons import reason_of
+from stkrp2p.adapters.chain.rule.reasons import advice_of, reason_of
 from stkrp2p.adapters.chain.rule.voter_rewards import VoterRewards
 from stkrp2p.adapters.chain.wallet import FEE_WEI_MAX, Receipt, Rejected
 from stkrp2p.core.network import Genesis, MarketAddresses
 
-__all__ = ["Action", "Receipt", "Rejected", "RuleChain", "Step", "reason_of"]
+__all__ = ["Action", "Receipt", "Rejected", "RuleChain", "Step", "advice_of", "reason_of"]
 
 
 class RuleChain:

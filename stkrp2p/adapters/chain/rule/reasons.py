@@ -52,7 +52,7 @@ _COUNCIL = {
     "InvitedTwice": _DEPLOYMENT,
     "CallForbidden": "no vote touches the timelock's roles; only its delay may be changed",
     "CheckpointUnorderedInsertion": _REPORT,
-    "ElectionNotDue": "no election is due yet: wait until its date, stkrp2p gov status",
+    "ElectionNotDue": "no election is due yet, wait until its date: stkrp2p gov status",
     "ElectionNotOpen": "this election is not open: stkrp2p gov status",
     "ElectionOpen": "an election is open and must be closed first",
     "ElectionOver": "this election takes nobody and no vote any more",
@@ -222,6 +222,15 @@ REASONS: Mapping[str, str] = (
 
 def reason_of(error: Rejected) -> str:
     """Return why a contract refused, for people: the sentence, and the error with its values."""
+    why, command = advice_of(error)
+    return f"{why}: {command}" if command else why
+
+
+def advice_of(error: Rejected) -> tuple[str, str]:
+    """Return why a contract refused, and the command that helps; empty where none does."""
     detail = str(error).removeprefix("rejected: ")
     sentence = REASONS.get(error.rule)
-    return detail if sentence is None else f"{sentence} ({detail})"
+    if sentence is None:
+        return detail, ""
+    why, _, command = sentence.partition(": stkrp2p ")
+    return f"{why} ({detail})", command and f"stkrp2p {command}"
