@@ -80,7 +80,7 @@ async def test_a_price_above_the_policys_is_refused_with_the_rule(net: MarketNet
     with pytest.raises(Rejected) as refused:
         await bob.providers.apply(dear)
     assert reason_of(refused.value).startswith(
-        "the price is above the policy's maximum: stkrp2p policy show (PriceTooHigh("
+        "the price is above the policy's maximum (PriceTooHigh("
     )
 
 

@@ -228,7 +228,8 @@ async def test_what_the_second_transaction_would_be_refused_for_is_said_before_t
     with pytest.raises(Rejected) as refused:
         await erin.market.commit(sealed(net, tmp_path, deal))
     assert refused.value.rule == "OutsideTime"
-    assert reason_of(refused.value).startswith("it is not the time for this: stkrp2p request")
+    assert reason_of(refused.value).startswith("it is not the time for this (OutsideTime(")
+    assert reason_of(refused.value).endswith(": stkrp2p request status")
     assert rpc(net.url, "eth_blockNumber") == before
 
 
