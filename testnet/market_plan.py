@@ -70,13 +70,14 @@ PROJECT_TYPE = ProjectType(
     rule=Rule.FIRST_PRICE,
     shortlist=3,
     reliability_ppm_min=50_000,
-    uptime_ppm_min=VALUES[Parameter.FAIL_BELOW_PPM],
+    uptime_ppm_min=500_000,
     failures_max=0,
     eth_stake_wei=32 * ETHER,
     need=NEED,
 )
-"""Reliability is low while nodes are young, so little is asked of it (`core.score`). Less uptime than
-this fails a deal, so no bid may have less."""
+"""Reliability is low while nodes are young, so little is asked of it (`core.score`). Of a bid's uptime an
+auction asks what keeps a deal from failing, which is more; the dead provider still finds an auction to
+be refused in."""
 
 LENGTH_S = 8
 """Of deal one, in which all goes well."""
