@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import click
-
-from stkrp2p.cli.output import WIDTH_MAX
 
 if TYPE_CHECKING:
     from stkrp2p.adapters.keys import KeyFileError
@@ -68,22 +65,9 @@ class Failure(click.ClickException):
             click.echo(json.dumps(self.document(), indent=2))
             return
         click.echo(f"error: {self.message}", err=True)
-        if self.why:
-            click.echo(folded(f"  why: {self.why}"), err=True)
-        if self.hint:  # in one line, however long: it is there to be pasted
-            click.echo(f"  next: {self.hint}", err=True)
-
-
-def folded(line: str) -> str:
-    """Return an indented line, broken where it would not fit; no word is broken."""
-    return textwrap.fill(
-        line.strip(),
-        width=WIDTH_MAX,
-        initial_indent="  ",
-        subsequent_indent="       ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+        for name, text in (("why", self.why), ("next", self.hint)):
+            if text:
+                click.echo(f"  {name}: {text}", err=True)
 
 
 def config_failure(error: ConfigError) -> Failure:
