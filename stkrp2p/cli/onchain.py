@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stkrp2p.core.network import MarketAddresses
 
 T = TypeVar("T")
+C = TypeVar("C", "Web3Chain", "RuleChain")
 
 _RULES = {
     "DepositMissing": "the account has less ANKR than a challenge's deposit",
@@ -86,20 +87,15 @@ def ask_chain(
 
     need_rpc(config)
 
-    async def run() -> T:
-        chain = Web3Chain(
+    def open_chain() -> Web3Chain:
+        return Web3Chain(
             network.genesis,
             config.rpc,
             account_key=account_key,
             deploy_block=network.deploy_block,
         )
-        try:
-            return await work(chain)
-        finally:
-            chain.close()
 
-    with _chain_failures():
-        return trio.run(run)
+    return _ask(open_chain, work)
 
 
 def market_of(network: NetworkFile) -> MarketAddresses:
@@ -136,18 +132,24 @@ def ask_rule(
     need_rpc(config)
     market = market_of(network)
 
-    async def run() -> T:
-        chain = RuleChain(
+    def open_chain() -> RuleChain:
+        return RuleChain(
             network.genesis,
             market,
             config.rpc,
             account_key=account_key,
             deploy_block=network.deploy_block,
         )
-        try:
+
+    return _ask(open_chain, work)
+
+
+def _ask(open_chain: Callable[[], C], work: Callable[[C], Awaitable[T]]) -> T:
+    """Return what `work` learns or does with a chain that is open for its time."""
+
+    async def run() -> T:
+        with closing(open_chain()) as chain:
             return await work(chain)
-        finally:
-            chain.close()
 
     with _chain_failures():
         return trio.run(run)
