@@ -51,6 +51,16 @@ async def narrow(toxic: Toxic, stream: trio.SocketStream, body: bytes) -> None:
     await toxic.reply(stream, await toxic.forward(body))
 
 
+async def no_pending_block(toxic: Toxic, stream: trio.SocketStream, body: bytes) -> None:
+    """An endpoint that estimates on the newest block, and mines in a later second."""
+    question = json.loads(body)
+    if question["method"] == "eth_estimateGas":
+        question["params"][1:] = ["latest"]
+    if question["method"] == "eth_sendRawTransaction":
+        rpc(toxic.upstream, "evm_increaseTime", 1)
+    await toxic.reply(stream, await toxic.forward(json.dumps(question).encode()))
+
+
 async def through(nursery: trio.Nursery, net: MarketNet, toxin: Toxin) -> Toxic:
     toxic = Toxic(net.url, toxin=toxin)
     await nursery.start(toxic.run)
@@ -71,6 +81,22 @@ async def test_without_simulation_the_second_steps_cost_is_unknown_and_it_works_
         assert (action.gas_max, action.cost_wei_max) == (None, None)
         await erin.send(action)
         assert await erin.council.stake(address_of(ERIN)) == ANKR
+    finally:
+        erin.close()
+
+
+async def test_a_stake_estimated_in_the_second_of_the_one_before_has_gas_for_a_later_second(
+    market_net: MarketNet, nursery: trio.Nursery
+) -> None:
+    rich(market_net, ERIN)
+    toxic = await through(nursery, market_net, no_pending_block)
+    erin = RuleChain(market_net.genesis, market_net.market, [toxic.url], account_key=ERIN)
+    try:
+        both = await erin.council.stake_to(2 * ANKR)
+        await erin.send(replace(both, steps=both.steps[:1]))
+        for staked in (ANKR, 2 * ANKR):
+            await erin.send(await erin.council.stake_to(staked))
+        assert await erin.council.stake(address_of(ERIN)) == 2 * ANKR
     finally:
         erin.close()
 
@@ -108,7 +134,7 @@ async def test_an_allowance_that_is_there_is_not_given_again(market_net: MarketN
     erin = market_net.party(ERIN)
     first = await erin.council.stake_to(ANKR)
     # Killed between the two: only the allowance was sent.
-    await erin.send(type(first)(does=first.does, steps=first.steps[:1]))
+    await erin.send(replace(first, steps=first.steps[:1]))
     again = await erin.council.stake_to(ANKR)
     assert [step.what for step in again.steps] == ["Council.stake"]
     await erin.send(again)

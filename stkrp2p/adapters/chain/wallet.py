@@ -30,6 +30,11 @@ GAS_MAX = 16_777_216
 FEE_WEI_MAX = 500 * 10**9
 """Most we offer for a unit of gas unless told otherwise."""
 
+GAS_SPARE_MIN = 60_000
+"""Least gas to allow beyond an estimate: an amount with a history, and its total, that another
+transaction of the block estimated on has just written are updated there, and appended to in a later
+block, at about 20,000 more each. What is not used is not paid."""
+
 BUMP_BLOCKS = 3
 """A transaction that waits longer is offered again at a higher fee."""
 
@@ -147,6 +152,11 @@ def read_int(result: object) -> int:
     return int(str(result), 16)
 
 
+def gas_allowed(used: int) -> int:
+    """Return how much gas to allow what uses this much now: a quarter more, or the least spare."""
+    return used + max(used // 4, GAS_SPARE_MIN)
+
+
 class Wallet:
     """The account. Several wallets of a process may share one: `sending` keeps them apart."""
 
@@ -189,7 +199,7 @@ class Wallet:
         return question | ({"value": hex(call.value_wei)} if call.value_wei else {})
 
     async def gas(self, endpoint: Endpoint, call: Call) -> int:
-        """Return how much gas to allow a call: a quarter more than it would use now, and `gas_more`.
+        """Return how much gas to allow a call: `gas_allowed` of what it would use, and `gas_more`.
 
         What waits in the pool counts as done.
 
@@ -202,7 +212,7 @@ class Wallet:
             used = await endpoint.ask("eth_estimateGas", question, "pending", parse=read_int)
         except Refused as error:
             raise rejection(error) from None
-        return min(used + used // 4 + call.gas_more, GAS_MAX)
+        return min(gas_allowed(used) + call.gas_more, GAS_MAX)
 
     async def fees(self, endpoint: Endpoint, newest: Block) -> tuple[int, int]:
         """Return (most to offer for a unit of gas, tip in it), in wei.

@@ -89,7 +89,7 @@ class Preview:
 
     call: Call
     gas: int
-    """How much it may use; about a quarter more than it does."""
+    """How much it may use; more than it does (`gas_allowed`)."""
 
     fee_wei: int
     """Most offered for a unit of gas."""

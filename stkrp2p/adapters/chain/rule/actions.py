@@ -16,7 +16,7 @@ import msgspec
 from stkrp2p.adapters.chain.abi import error_of
 from stkrp2p.adapters.chain.endpoint import Endpoint, EndpointFailed, Refused, unhex
 from stkrp2p.adapters.chain.follower import Hex
-from stkrp2p.adapters.chain.wallet import GAS_MAX, Call, Rejected, Wallet, rejection
+from stkrp2p.adapters.chain.wallet import GAS_MAX, Call, Rejected, Wallet, gas_allowed, rejection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Step:
 
     call: Call
     gas_max: int | None
-    """How much it may use, about a quarter more than it does; `None` where the endpoint cannot tell
+    """How much it may use, more than it does (`gas_allowed`); `None` where the endpoint cannot tell
     before the step before it is mined."""
 
 
@@ -116,8 +116,7 @@ async def _simulated(endpoint: Endpoint, wallet: Wallet, calls: Sequence[Call]) 
     for each in ran:
         if int(each.status, 16) != 1:
             raise Rejected(*error_of(unhex(each.return_data)))
-    used = [int(each.gas_used, 16) for each in ran]
-    return [min(gas + gas // 4, GAS_MAX) for gas in used]
+    return [min(gas_allowed(int(each.gas_used, 16)), GAS_MAX) for each in ran]
 
 
 def _calls_of(result: object) -> tuple[_Ran, ...]:
