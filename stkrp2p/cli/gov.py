@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from stkrp2p.cli.acting import ActingCommand, Do
-from stkrp2p.cli.amounts import amount_of
 from stkrp2p.cli.errors import Exit, Failure
 from stkrp2p.cli.gov_elect import elect
 from stkrp2p.cli.gov_policy import delay, distribution, project_type, scoring, set_parameter
@@ -15,6 +14,7 @@ from stkrp2p.cli.gov_propose import propose
 from stkrp2p.cli.gov_rulings import approve, cancel, reject, release, revoke, ruling, tier_of
 from stkrp2p.cli.gov_view import proposal_list, status
 from stkrp2p.cli.output import when
+from stkrp2p.cli.staking import add_staking
 
 if TYPE_CHECKING:
     from stkrp2p.adapters.chain.rule import RuleChain
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 STATUS = "stkrp2p gov status"
 NUMBER = click.IntRange(min=1)
-
-_ANKR = amount_of("ANKR")
 
 
 @click.group("gov")
@@ -59,42 +57,11 @@ def accept(*, acting: Acting) -> None:
     acting.run(work)
 
 
-@command.command("stake", cls=ActingCommand)
-@click.argument("ankr", metavar="ANKR", type=_ANKR)
-def stake(*, acting: Acting, ankr: int) -> None:
-    """Stake up to ANKR in all, to vote with it."""
-
-    async def work(chain: RuleChain, do: Do) -> str:
-        await do(await chain.council.stake_to(ankr))
-        return STATUS
-
-    acting.run(work)
-
-
-@command.command("unstake", cls=ActingCommand)
-@click.argument("ankr", metavar="ANKR", type=_ANKR)
-def unstake(*, acting: Acting, ankr: int) -> None:
-    """Ask back what is staked above ANKR.
-
-    `gov withdraw` pays it after the policy's UnbondS.
-    """
-
-    async def work(chain: RuleChain, do: Do) -> str:
-        await do(await chain.council.unstake_to(ankr))
-        return "stkrp2p gov withdraw"
-
-    acting.run(work)
-
-
-@command.command("withdraw", cls=ActingCommand)
-def withdraw(*, acting: Acting) -> None:
-    """Get paid what was asked back, once its time has come."""
-
-    async def work(chain: RuleChain, do: Do) -> str:
-        await do(await chain.council.withdraw())
-        return STATUS
-
-    acting.run(work)
+add_staking(
+    command,
+    lambda chain: chain.council,
+    stake_help="Stake up to ANKR in all, to vote with it.",
+)
 
 
 @command.command("claim", cls=ActingCommand)

@@ -21,6 +21,7 @@ from stkrp2p.cli.resources import (
     storage_option,
     whole,
 )
+from stkrp2p.cli.staking import add_staking
 from stkrp2p.cli.store_proofs import score_where
 from stkrp2p.core.types import Epoch, NodeId
 from stkrp2p.core.verdict import Verdict
@@ -117,31 +118,11 @@ def update(
 # ------------------------------------------------------------------------------- the stake
 
 
-@command.command("stake", cls=ActingCommand)
-@click.argument("ankr", metavar="ANKR", type=_ANKR)
-def stake(*, acting: Acting, ankr: int) -> None:
-    """Stake up to ANKR in all (R45, R46)."""
-
-    async def work(chain: RuleChain, do: Do) -> str:
-        await do(await chain.providers.stake_to(ankr))
-        return STATUS
-
-    acting.run(work)
-
-
-@command.command("unstake", cls=ActingCommand)
-@click.argument("ankr", metavar="ANKR", type=_ANKR)
-def unstake(*, acting: Acting, ankr: int) -> None:
-    """Ask back what is staked above ANKR.
-
-    `provider withdraw` pays it after the policy's UnbondS.
-    """
-
-    async def work(chain: RuleChain, do: Do) -> str:
-        await do(await chain.providers.unstake_to(ankr))
-        return "stkrp2p provider withdraw"
-
-    acting.run(work)
+add_staking(
+    command,
+    lambda chain: chain.providers,
+    stake_help="Stake up to ANKR in all (R45, R46).",
+)
 
 
 @command.command("leave", cls=ActingCommand)
@@ -151,17 +132,6 @@ def leave(*, acting: Acting) -> None:
     async def work(chain: RuleChain, do: Do) -> str:
         await do(await chain.providers.resign())
         return "stkrp2p provider withdraw"
-
-    acting.run(work)
-
-
-@command.command("withdraw", cls=ActingCommand)
-def withdraw(*, acting: Acting) -> None:
-    """Get paid what was asked back, once its time has come."""
-
-    async def work(chain: RuleChain, do: Do) -> str:
-        await do(await chain.providers.withdraw())
-        return STATUS
 
     acting.run(work)
 
