@@ -22,7 +22,7 @@ RULE_AND_MARKET = ("Policy", "Prices", "Pot", "Providers", "Market", "Deals", "V
 
 ARTIFACTS = ROOT / "stkrp2p" / "adapters" / "artifacts"
 
-COUNTS_AND_PRICES = {"10", "1,000", "100,000", "21,000", "2,100", "2,600", "24,576"}
+COUNTS_AND_PRICES = {"10", "1,000", "100,000", "21,000", "24,576"}
 """What stands beside gas and sizes: how many entries, Ethereum's own prices, its limit of code."""
 
 MEASURED_ONCE = {"107,280"}

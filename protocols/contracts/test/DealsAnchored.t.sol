@@ -35,6 +35,8 @@ contract DealsAnchoredTest is ProviderKit {
         _run();
     }
 
+    /// forge-config: default.isolate = true
+    /// forge-config: ci.isolate = true
     function test_fail_takesAScoreThatTheCouncilAnchored() public {
         vm.expectRevert(abi.encodeWithSelector(IDeals.EpochOutsideRun.selector, 1, 0));
         deals.fail(1, _shown(0, node));
@@ -54,6 +56,8 @@ contract DealsAnchoredTest is ProviderKit {
         vm.assertEq(providers.providerOf(PROVIDER).failures, 1);
     }
 
+    /// forge-config: default.isolate = true
+    /// forge-config: ci.isolate = true
     function test_failSilent_takesAChallengeThatTimedOut() public {
         ankr.mint(address(this), 1_000 ether);
         ankr.approve(address(providers), 1_000 ether);

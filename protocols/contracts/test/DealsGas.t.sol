@@ -6,7 +6,11 @@ import {IDeals} from "../src/interfaces/IDeals.sol";
 import {ScoreProof} from "../src/interfaces/IProviders.sol";
 import {DealsKit} from "./lib/DealsKit.sol";
 
-/// @dev What calls cost, and that none costs more the more deals and requesters there are.
+/// @dev What calls cost, each as a transaction of its own, and that none costs more the more deals and
+///      requesters there are.
+///
+/// forge-config: default.isolate = true
+/// forge-config: ci.isolate = true
 contract DealsGasTest is DealsKit {
     /// @dev Where the list of requesters keeps its length.
     bytes32 private constant LIST_SLOT = bytes32(uint256(5));

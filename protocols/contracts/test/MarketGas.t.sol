@@ -6,8 +6,11 @@ import {Rule} from "../src/interfaces/IPolicy.sol";
 import {ScoreProof} from "../src/interfaces/IScores.sol";
 import {MarketKit} from "./lib/MarketKit.sol";
 
-/// @dev Unbounded lists: what a call costs does not grow with the number of bids. 34 providers fill the
-///      list of those that are kept; beyond that only counters are larger.
+/// @dev Unbounded lists: what a call costs, as a transaction of its own, does not grow with the number of
+///      bids. 34 providers fill the list of those that are kept; beyond that only counters are larger.
+///
+/// forge-config: default.isolate = true
+/// forge-config: ci.isolate = true
 contract MarketGasTest is MarketKit {
     uint256 private constant FULL = 33;
 
@@ -29,7 +32,6 @@ contract MarketGasTest is MarketKit {
         for (uint256 i = 0; i < 3; ++i) {
             _setCounts(sizes[i], 0);
             bytes32 commitment = market.commitmentOf(deal, _who(i + 1), i + 1, FP, _salt(i + 1));
-            _cool();
             vm.prank(_who(i + 1));
             market.commit(deal, commitment);
             gas[i] = vm.snapshotGasLastCall(string.concat("commit", names[i]));
@@ -58,7 +60,6 @@ contract MarketGasTest is MarketKit {
     function _measureReveal(uint256 deal, uint256 size, uint256 i) private {
         ScoreProof memory proof = _proofOf(i);
         uint256 priceWei = _priceOf(i);
-        _cool();
         vm.prank(_who(i));
         market.reveal(deal, i, priceWei, _salt(i), proof);
         gas[size] = vm.snapshotGasLastCall(string.concat("reveal", names[size]));
@@ -101,7 +102,6 @@ contract MarketGasTest is MarketKit {
 
     function _measureDraw(uint256 deal, string memory name) private returns (uint256) {
         bytes memory signature = _beaconSignature(market.auctionOf(deal).drawRound);
-        _cool();
         market.draw(deal, signature);
         return vm.snapshotGasLastCall(name);
     }
@@ -109,7 +109,6 @@ contract MarketGasTest is MarketKit {
     function test_Gas_OfATypicalAuction() public {
         ankrUsd.set(USD_PER_ANKR);
         IMarket.Request memory request = _request();
-        _cool();
         vm.prank(RITA);
         uint256 deal = market.open(request, FP);
         vm.snapshotGasLastCall("open");
@@ -117,15 +116,12 @@ contract MarketGasTest is MarketKit {
         _bidAll(deal, _list(60, 70, 75));
         bytes memory signature = _beaconSignature(market.auctionOf(deal).drawRound);
         _toDraw(deal);
-        _cool();
         market.draw(deal, signature);
         vm.snapshotGasLastCall("draw of 3");
         uint256 loser = deals.assignmentOf(deal).provider == _who(0) ? 1 : 0;
-        _cool();
         vm.prank(_who(loser));
         market.reclaim(deal);
         vm.snapshotGasLastCall("reclaim");
-        _cool();
         market.flush(deal);
         vm.snapshotGasLastCall("flush");
     }
@@ -133,10 +129,8 @@ contract MarketGasTest is MarketKit {
     function test_Gas_OfARefund() public {
         uint256 deal = _open();
         _toReveal(deal);
-        _cool();
         market.close(deal);
         vm.snapshotGasLastCall("close");
-        _cool();
         vm.prank(RITA);
         market.collect();
         vm.snapshotGasLastCall("collect");
@@ -147,7 +141,6 @@ contract MarketGasTest is MarketKit {
         uint256 deal = _open();
         _bidAll(deal, _list(60, 70, 75));
         _toChoice(deal);
-        _cool();
         vm.prank(RITA);
         market.choose(deal, _who(1));
         vm.snapshotGasLastCall("choose");
@@ -172,17 +165,5 @@ contract MarketGasTest is MarketKit {
         vm.assertEq(market.auctionOf(1).committed, committed);
         vm.assertEq(market.auctionOf(1).revealed, revealed);
         vm.assertEq(market.auctionOf(1).failuresMax, 2);
-    }
-
-    /// @dev As at the beginning of a transaction: nothing has been read yet.
-    function _cool() private {
-        vm.cool(address(market));
-        vm.cool(address(providers));
-        vm.cool(address(policy));
-        vm.cool(address(anchors));
-        vm.cool(address(registry));
-        vm.cool(address(ankr));
-        vm.cool(address(deals));
-        vm.cool(address(insurance));
     }
 }

@@ -73,6 +73,8 @@ contract PolicyTest is PolicyKit {
         vm.assertEq(policy.get(parameter), value);
     }
 
+    /// forge-config: default.isolate = true
+    /// forge-config: ci.isolate = true
     function test_set_countsAtOnce() public {
         vm.prank(TIMELOCK);
         policy.set(Parameter.RewardBps, 999);

@@ -62,6 +62,8 @@ contract PotTest is Test {
         vm.assertEq(address(pot).balance, 2 * uint256(ethWei) + 2);
     }
 
+    /// forge-config: default.isolate = true
+    /// forge-config: ci.isolate = true
     function test_take_tellsWhatCame() public {
         _give(ALICE, 5);
         vm.deal(ALICE, 7);
@@ -104,6 +106,8 @@ contract PotTest is Test {
     }
 
     /// @dev Q25: the last loss gets what is left.
+    /// forge-config: default.isolate = true
+    /// forge-config: ci.isolate = true
     function test_cover_paysOneLossAfterTheOther() public {
         _send(ALICE, 3 ether);
         vm.startPrank(PAYER);

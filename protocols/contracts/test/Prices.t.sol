@@ -62,6 +62,8 @@ contract PricesTest is PolicyKit {
 
     // What a price is.
 
+    /// forge-config: default.isolate = true
+    /// forge-config: ci.isolate = true
     function test_ankrPerEth_isOnePriceInTheOther() public {
         vm.assertEq(prices.ankrPerEth(), 250_000 ether);
         ankrFeed.set(ANKR_USD - 1);
@@ -239,6 +241,8 @@ contract PricesTest is PolicyKit {
         _isSuspected(3 * CENT, START_S + confirmS + ageSMax + 1);
     }
 
+    /// forge-config: default.isolate = true
+    /// forge-config: ci.isolate = true
     function test_realMove_isFollowedOnceItHasLasted() public {
         ankrFeed.set(3 * ANKR_USD);
         vm.expectEmit(address(prices));

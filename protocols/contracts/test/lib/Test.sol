@@ -15,7 +15,6 @@ interface Vm {
     function assume(bool condition) external pure;
     function chainId(uint256 id) external;
     function computeCreateAddress(address creator, uint256 nonce) external pure returns (address);
-    function cool(address account) external;
     function deal(address account, uint256 balance) external;
     function etch(address where, bytes calldata code) external;
     function expectEmit(address emitter) external;
