@@ -8,7 +8,8 @@ clients take the chain for one of drand's. A question for a round gets, by the f
     it is due, or the next to be        held until the book has it; 503 when it is late by `LATE_S`
     any other                           404
 
-So a beacon that stalls serves what it has, and says in `/health` what it owes.
+So a beacon that stalls serves what it has, and says in `/health` what it owes. HEAD gets what GET
+does, without the body.
 """
 
 from __future__ import annotations
@@ -270,16 +271,21 @@ class _Server:
     async def _converse(self, stream: trio.SocketStream) -> None:
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
         while http.our_state is not h11.MUST_CLOSE:
+            method = b""
             try:
                 with trio.fail_after(IDLE_S):
                     request = await _next_request(http, stream)
+                    if request is None:
+                        return
+                    method = request.method
+                    await _drop_body(http, stream)
             except h11.RemoteProtocolError as error:
                 if http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-                    await _send(http, stream, _error(error.error_status_hint, "bad request"))
+                    reply = _error(error.error_status_hint, "bad request")
+                    await _send(http, stream, reply, method=method)
                 return
-            if request is None:
-                return
-            await _send(http, stream, await self._answer(request, http, stream))
+            reply = await self._answer(request, http, stream)
+            await _send(http, stream, reply, method=method)
             if http.their_state is not h11.DONE or http.our_state is not h11.DONE:
                 return
             http.start_next_cycle()
@@ -287,7 +293,7 @@ class _Server:
     async def _answer(
         self, request: h11.Request, http: h11.Connection, stream: trio.SocketStream
     ) -> Reply:
-        if request.method != b"GET":
+        if request.method not in {b"GET", b"HEAD"}:
             return _error(405, "only GET")
         path = request.target.decode("ascii", "replace")
         asked = self._asked(path)
@@ -338,21 +344,30 @@ async def _notice_hangup(
 
 
 async def _next_request(http: h11.Connection, stream: trio.SocketStream) -> h11.Request | None:
-    """Read one whole request, its body dropped; `None` when the peer has closed."""
-    request: h11.Request | None = None
+    """Read one request without its body; `None` when the peer has closed."""
     while True:
-        event = http.next_event()
-        if event is h11.NEED_DATA:
-            http.receive_data(await stream.receive_some(_READ_BYTES))
-        elif isinstance(event, h11.Request):
-            request = event
-        elif isinstance(event, h11.EndOfMessage):
-            return request
-        elif isinstance(event, h11.ConnectionClosed):
+        event = await _next_event(http, stream)
+        if isinstance(event, h11.Request):
+            return event
+        if isinstance(event, h11.ConnectionClosed):
             return None
 
 
-async def _send(http: h11.Connection, stream: trio.SocketStream, reply: Reply) -> None:
+async def _drop_body(http: h11.Connection, stream: trio.SocketStream) -> None:
+    while not isinstance(await _next_event(http, stream), h11.EndOfMessage):
+        pass
+
+
+async def _next_event(http: h11.Connection, stream: trio.SocketStream) -> object:
+    while (event := http.next_event()) is h11.NEED_DATA:
+        http.receive_data(await stream.receive_some(_READ_BYTES))
+    return event
+
+
+async def _send(
+    http: h11.Connection, stream: trio.SocketStream, reply: Reply, *, method: bytes
+) -> None:
+    """Answer a request; HEAD, which load balancers look with, gets no body."""
     headers = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(reply.body))),
@@ -361,7 +376,9 @@ async def _send(http: h11.Connection, stream: trio.SocketStream, reply: Reply) -
         ("Access-Control-Allow-Origin", "*"),
     ]
     events: list[h11.Event] = [h11.Response(status_code=reply.status, headers=headers)]
-    events += [h11.Data(data=reply.body), h11.EndOfMessage()]
+    if method != b"HEAD":
+        events.append(h11.Data(data=reply.body))
+    events.append(h11.EndOfMessage())
     with trio.fail_after(IDLE_S):
         await stream.send_all(b"".join(http.send(event) or b"" for event in events))
 

@@ -444,6 +444,11 @@ async def is_served(client: httpx.AsyncClient) -> bool:
     [
         (b"\x00\xff garbage\r\n\r\n", b"400"),
         (b"GET /health\r\n\r\n", b"400"),
+        (b"POST /info HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", b"405"),
+        (
+            b"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n",
+            b"400",
+        ),
         (
             b"GET / HTTP/1.1\r\nHost: a\r\nX: "
             + b"x" * 2 * drand_server.HEAD_BYTES_MAX
@@ -451,7 +456,7 @@ async def is_served(client: httpx.AsyncClient) -> bool:
             b"431",
         ),
     ],
-    ids=["garbage", "no version", "too large"],
+    ids=["garbage", "no version", "other method", "garbage after HEAD", "too large"],
 )
 async def test_what_is_no_request_is_refused_and_the_server_lives(
     sent: bytes, status: bytes
@@ -461,6 +466,15 @@ async def test_what_is_no_request_is_refused_and_the_server_lives(
         await stream.send_all(sent)
         said = await end_of(stream)
         assert said.startswith(b"HTTP/1.1 " + status) or said == b""
+        assert (await client.get("/health")).status_code == 200
+
+
+async def test_who_asks_for_the_head_of_an_answer_gets_that_and_the_server_lives() -> None:
+    async with serving_book(Book(8), FrozenClock(due_ms(8))) as client:
+        whole = await client.get("/public/8")
+        head = await client.head("/public/8")
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["Content-Length"] == whole.headers["Content-Length"]
         assert (await client.get("/health")).status_code == 200
 
 
