@@ -215,8 +215,3 @@ def score_of(index: int) -> Score:
     """Return a score whose every number is there and as long as real ones."""
     numbers = (1_000_000 + index + place for place in range(_SCORE_NUMBERS))
     return Score(keccak256(b"node %d" % index), *numbers)
-
-
-def word_list(leaf: bytes) -> list[bytes]:
-    """Return a leaf's words as contracts take them."""
-    return [leaf[i : i + 32] for i in range(0, len(leaf), 32)]

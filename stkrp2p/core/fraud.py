@@ -18,7 +18,7 @@ import msgspec
 from stkrp2p.core import merkle
 from stkrp2p.core.anchor import ClosedEpoch, Header
 from stkrp2p.core.batch import Batch, EpochView
-from stkrp2p.core.merkle import WORD_BYTES, keccak256
+from stkrp2p.core.merkle import WORD_BYTES, keccak256, words_in
 from stkrp2p.core.params import EPOCH_ROUNDS_MAX, K_AUD_MAX, Params
 from stkrp2p.core.roster import Member, Roster
 from stkrp2p.core.score import Q16, Score, decayed, fold, next_state
@@ -119,7 +119,7 @@ def duty_max(params: Params) -> int:
 
 def score_of(leaf: bytes) -> Score:
     """Return a score as its leaf has it, whether it can be one or not."""
-    node, *numbers = _split(leaf)
+    node, *numbers = words_in(leaf)
     return Score(node, *map(_number, numbers))
 
 
@@ -273,7 +273,7 @@ def _words_of(shown: Shown | None, root: bytes, count: int, reason: str) -> list
         raise ProtocolError(reason)
     if not merkle.is_proved(Digest(root), shown.leaf, shown.proof):
         raise ProtocolError(reason)
-    return _split(shown.leaf)
+    return words_in(shown.leaf)
 
 
 def _check_same(score: Score, node: bytes, nonce: int) -> None:
@@ -282,7 +282,7 @@ def _check_same(score: Score, node: bytes, nonce: int) -> None:
 
 
 def _first_difference(score: Score, right: Score) -> int | None:
-    pairs = zip(_split(score.leaf()), _split(right.leaf()), strict=True)
+    pairs = zip(words_in(score.leaf()), words_in(right.leaf()), strict=True)
     return next((i for i, (found, wanted) in enumerate(pairs) if found != wanted), None)
 
 
@@ -290,10 +290,6 @@ def _added(count: int, old: int, params: Params) -> int | None:
     """Return how many whole observations were added to what is left of a count, if it was so."""
     added, part = divmod(count - decayed(old, params.decay_q32), Q16)
     return None if added < 0 or part else added
-
-
-def _split(leaf: bytes) -> list[bytes]:
-    return [leaf[i : i + WORD_BYTES] for i in range(0, len(leaf), WORD_BYTES)]
 
 
 def _number(word: bytes) -> int:

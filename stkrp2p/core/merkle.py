@@ -46,6 +46,11 @@ def _word(value: bytes) -> bytes:
     return value
 
 
+def words_in(data: bytes) -> list[bytes]:
+    """Return the words of encoded data, such as a leaf's."""
+    return [data[at : at + WORD_BYTES] for at in range(0, len(data), WORD_BYTES)]
+
+
 def leaf_hash(data: bytes) -> Digest:
     """Return the hash of a leaf, double so that it differs from every inner node's."""
     return keccak256(keccak256(data))

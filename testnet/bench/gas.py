@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stkrp2p.adapters.chain.challenges import challenge_fields
-from stkrp2p.core.merkle import Tree
+from stkrp2p.core.merkle import Tree, words_in
 from stkrp2p.core.params import MAINNET
 from testnet.bench.assignment_gas import Cost, costs, rosters
 from testnet.bench.figures import Figure, Report
@@ -25,7 +25,6 @@ from testnet.contracts import (
     header_of,
     running_chain,
     score_of,
-    word_list,
 )
 from testnet.frauds import large_epoch
 
@@ -107,7 +106,7 @@ def _anchoring(chain: Chain, members: int) -> tuple[Figure, Figure]:
         limit_is="its bytes, pairings, slots",
     )
     proof = tree.proof(scores[0])
-    verify = anchors.contract.functions.verifyScore(fields(first), word_list(scores[0]), proof)
+    verify = anchors.contract.functions.verifyScore(fields(first), words_in(scores[0]), proof)
     gas, data = _sent(chain, verify)
     proved = Figure(
         name=f"proof of a score among {members:,}",

@@ -6,7 +6,7 @@ import pytest
 
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import anchor_message
-from stkrp2p.core.merkle import Tree, keccak256, words
+from stkrp2p.core.merkle import Tree, keccak256, words, words_in
 from stkrp2p.core.roster import Member, Roster
 from stkrp2p.core.types import Epoch, Kind, NodeId, Operator
 from testnet.contracts import (
@@ -18,7 +18,6 @@ from testnet.contracts import (
     fields,
     header_of,
     score_of,
-    word_list,
 )
 from tests.contracts.conftest import refused
 
@@ -131,11 +130,11 @@ def test_leaves_of_the_cores_trees_are_proved_on_chain(anchors):
         verify = anchors.contract.get_function_by_name(f"verify{kind}")
         for leaf in leaves:
             proof = trees[kind].proof(leaf)
-            assert verify(fields(header), word_list(leaf), proof).call()
-            wrong = [*word_list(leaf)[:-1], keccak256(b"")]
+            assert verify(fields(header), words_in(leaf), proof).call()
+            wrong = [*words_in(leaf)[:-1], keccak256(b"")]
             assert not verify(fields(header), wrong, proof).call()
-            assert not verify(fields(header), word_list(leaf), proof[1:]).call()
-            assert not verify(fields(header_of(0)), word_list(leaf), proof).call()
+            assert not verify(fields(header), words_in(leaf), proof[1:]).call()
+            assert not verify(fields(header_of(0)), words_in(leaf), proof).call()
 
 
 def test_anchoring_and_proving_keep_within_their_gas_aims(anchors, chain):
@@ -146,7 +145,7 @@ def test_anchoring_and_proving_keep_within_their_gas_aims(anchors, chain):
     first = anchors.anchor(header)["gasUsed"]
     later = anchors.anchor(header_of(1))["gasUsed"]
     proof = tree.proof(scores[0])
-    verify = anchors.contract.functions.verifyScore(fields(header), word_list(scores[0]), proof)
+    verify = anchors.contract.functions.verifyScore(fields(header), words_in(scores[0]), proof)
     proved = chain.send(verify)["gasUsed"]
     assert max(first, later) <= ANCHOR_GAS_MAX
     assert proved <= SCORE_PROOF_GAS_MAX

@@ -20,7 +20,7 @@ from stkrp2p.adapters.chain.web3chain import view
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.beacon import BeaconRound
-from stkrp2p.core.merkle import WORD_BYTES
+from stkrp2p.core.merkle import words_in
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.placement import Membership, Placement
 
@@ -73,8 +73,7 @@ def network_of(
 
 def membership_fields(member: Membership) -> tuple[object, ...]:
     """Return a member and its proof as the contract takes them."""
-    leaf = member.leaf
-    return [leaf[i : i + WORD_BYTES] for i in range(0, len(leaf), WORD_BYTES)], list(member.proof)
+    return words_in(member.leaf), list(member.proof)
 
 
 def placement_fields(placement: Placement) -> tuple[object, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.fraud import Challenge, Shown, duty_max
-from stkrp2p.core.merkle import WORD_BYTES
+from stkrp2p.core.merkle import words_in
 from stkrp2p.core.params import Params
 
 ANKR = 10**18
@@ -103,6 +103,4 @@ def challenge_fields(challenge: Challenge) -> tuple[object, ...]:
 def _leaf(shown: Shown | None) -> tuple[list[bytes], list[bytes]]:
     if shown is None:
         return [], []
-    leaf = shown.leaf
-    words = [leaf[i : i + WORD_BYTES] for i in range(0, len(leaf), WORD_BYTES)]
-    return words, list(shown.proof)
+    return words_in(shown.leaf), list(shown.proof)

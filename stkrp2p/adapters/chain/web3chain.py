@@ -49,6 +49,7 @@ from stkrp2p.adapters.chain.wallet import (
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.fraud import Challenge
+from stkrp2p.core.merkle import words_in
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, Kind, NodeId, Operator, UnixMs
@@ -193,18 +194,10 @@ class Web3Chain:
         Raises:
             ChainUnavailable: No endpoint could tell.
         """
-        leaf = score.leaf()
-        leaf_words = [leaf[i : i + 32] for i in range(0, len(leaf), 32)]
+        shown = (header_fields(header), words_in(score.leaf()), list(proof))
         return bool(
             await self._endpoints.use(
-                lambda e: self._view(
-                    e,
-                    "ReputationAnchor",
-                    "verifyScore",
-                    header_fields(header),
-                    leaf_words,
-                    list(proof),
-                )
+                lambda e: self._view(e, "ReputationAnchor", "verifyScore", *shown)
             )
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stkrp2p.adapters.chain.challenges import header_fields
 from stkrp2p.core.anchor import Header
-from stkrp2p.core.merkle import WORD_BYTES
+from stkrp2p.core.merkle import words_in
 from stkrp2p.core.roster import Member, Roster
 from stkrp2p.core.score import Score
 
@@ -42,5 +42,4 @@ class ProvedMember:
 
 
 def _fields(header: Header, leaf: bytes, proof: tuple[bytes, ...]) -> tuple[object, ...]:
-    words = [leaf[i : i + WORD_BYTES] for i in range(0, len(leaf), WORD_BYTES)]
-    return (header_fields(header), words, list(proof))
+    return (header_fields(header), words_in(leaf), list(proof))
