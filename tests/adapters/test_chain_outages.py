@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trio
 
-from stkrp2p.adapters.chain import Web3Chain, endpoint as endpoint_module
+from stkrp2p.adapters.chain import Web3Chain, endpoint as endpoint_module, provider
 from stkrp2p.adapters.chain.endpoint import ENDPOINTS_MAX, REST_S_MAX, THREADS_MAX, Endpoint
 from stkrp2p.adapters.chain.wallet import BUMP_BLOCKS
 from stkrp2p.adapters.deploy import Deployed
@@ -153,6 +153,26 @@ async def test_an_endpoint_never_holds_more_than_its_threads(net: Net, toxic: To
         await trio.sleep(REQUEST_S_MAX / 2)
         assert one._limiter.borrowed_tokens == THREADS_MAX
     one.close()
+
+
+async def test_threads_that_ask_at_once_share_one_set_of_connections(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A second set would stay open when the endpoint is closed.
+    made = []
+
+    class Counted(provider.BoundedProvider):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            made.append(self)
+            super().__init__(*arguments, **more)
+
+    monkeypatch.setattr(provider, "BoundedProvider", Counted)
+    endpoint = Endpoint(net.url)
+    async with trio.open_nursery() as nursery:
+        for _ in range(THREADS_MAX):
+            nursery.start_soon(partial(endpoint.ask, "eth_chainId", parse=str))
+    endpoint.close()
+    assert len(made) == 1
 
 
 async def test_a_failed_endpoint_rests_longer_each_time_up_to_a_limit(net: Net) -> None:

@@ -121,6 +121,7 @@ class Endpoint:
         self._url = url
         self._request_s_max = request_s_max
         self._limiter = trio.CapacityLimiter(THREADS_MAX)
+        self._connecting = threading.Lock()
         self._provider: BoundedProvider | None = None
         self._failures = 0
         self._rests_until = -float("inf")
@@ -171,16 +172,23 @@ class Endpoint:
     def _request(self, method: str, params: Sequence[object]) -> object:
         from web3.types import RPCEndpoint  # noqa: PLC0415  # a second, only where used
 
-        from stkrp2p.adapters.chain.provider import BoundedProvider, TooLarge  # noqa: PLC0415
+        from stkrp2p.adapters.chain.provider import TooLarge  # noqa: PLC0415
 
-        if self._provider is None:
-            self._provider = BoundedProvider(
-                self._url, request_s_max=self._request_s_max, answer_bytes_max=ANSWER_BYTES_MAX
-            )
         try:
-            return self._provider.make_request(RPCEndpoint(method), list(params))
+            return self._connected().make_request(RPCEndpoint(method), list(params))
         except TooLarge as error:
             raise Refused(TOO_LARGE, str(error)) from None
+
+    def _connected(self) -> BoundedProvider:
+        """Return the provider: the same to all threads, since `close` closes but one."""
+        from stkrp2p.adapters.chain.provider import BoundedProvider  # noqa: PLC0415
+
+        with self._connecting:
+            if self._provider is None:
+                self._provider = BoundedProvider(
+                    self._url, request_s_max=self._request_s_max, answer_bytes_max=ANSWER_BYTES_MAX
+                )
+            return self._provider
 
     def close(self) -> None:
         """Close all connections."""
