@@ -326,13 +326,10 @@ class Web3Board:
     ) -> T:
         """Call a view function that returns a struct, and read that by its fields' names."""
         abi = interface(CONTRACT)
-        data = abi.call(function, *arguments).hex()
-        question = {"to": f"0x{self._contract.hex()}", "data": f"0x{data}"}
-        return await endpoint.ask(
-            "eth_call",
-            question,
-            "latest",
-            parse=lambda r: parse(abi.fields(function, unhex(str(r)))),
+        return await endpoint.call(
+            self._contract,
+            abi.call(function, *arguments),
+            parse=lambda data: parse(abi.fields(function, data)),
         )
 
     async def _check(self, endpoint: Endpoint) -> None:
@@ -346,8 +343,7 @@ class Web3Board:
         if chain_id != self._chain_id:
             raise WrongChain(f"chain {chain_id}, the council is on {self._chain_id}")
         address = f"0x{self._contract.hex()}"
-        code = await endpoint.ask("eth_getCode", address, "latest", parse=lambda r: unhex(str(r)))
-        if not code:
+        if not await endpoint.code(self._contract):
             raise WrongChain(f"no contract at {address}")
         if await self._view(endpoint, "GOVERNORS_MAX") != GOVERNORS_MAX:
             raise WrongChain(f"the contract at {address} is no bulletin board of ours")

@@ -144,6 +144,29 @@ class Endpoint:
             )
         raise EndpointFailed(f"{method}: no answer in {self._request_s_max:g} s")
 
+    async def call(
+        self, to: bytes, data: bytes, *, parse: Callable[[bytes], T], block: str = "latest"
+    ) -> T:
+        """Call a contract's view function and read what it returns.
+
+        Args:
+            to: The contract's address.
+            data: Selector and arguments.
+            parse: Reads what is returned; as of `ask`.
+            block: As of which block.
+
+        Raises:
+            Refused: It reverts: `data` says why.
+            EndpointFailed: No answer in time, or nonsense.
+        """
+        question = {"to": f"0x{to.hex()}", "data": f"0x{data.hex()}"}
+        return await self.ask("eth_call", question, block, parse=lambda r: parse(unhex(str(r))))
+
+    async def code(self, address: bytes) -> bytes:
+        """Return the code at an address, none if no contract is there; raises as `ask` does."""
+        place = f"0x{address.hex()}"
+        return await self.ask("eth_getCode", place, "latest", parse=lambda r: unhex(str(r)))
+
     async def tell(self, method: str, *params: object) -> None:
         """Send one request that changes something; the caller's cancellation waits until it ended.
 

@@ -164,11 +164,12 @@ class Follower:
             except LogsMissing:
                 return None
             start = end + 1
-        call = {
-            "to": self._anchor,
-            "data": f"0x{interface('ReputationAnchor').call('nextEpoch').hex()}",
-        }
-        next_epoch = await endpoint.ask("eth_call", call, newest.number, parse=_read_next_epoch)
+        next_epoch = await endpoint.call(
+            unhex(self._anchor),
+            interface("ReputationAnchor").call("nextEpoch"),
+            parse=_read_next_epoch,
+            block=newest.number,
+        )
         return tip if tip.next_epoch == next_epoch else None
 
     async def _catch_up(self, endpoint: Endpoint) -> Block:
@@ -258,6 +259,6 @@ class Follower:
         )
 
 
-def _read_next_epoch(result: object) -> int:
-    epoch: int = interface("ReputationAnchor").answer("nextEpoch", unhex(str(result)))
+def _read_next_epoch(data: bytes) -> int:
+    epoch: int = interface("ReputationAnchor").answer("nextEpoch", data)
     return epoch

@@ -466,10 +466,7 @@ class Web3Chain:
         expected = (self._genesis.start_ms(Epoch(0)), self._genesis.params.epoch_ms)
         for contract in ("Registry", "ReputationAnchor"):
             address = await self._address_of(endpoint, contract)
-            code = await endpoint.ask(
-                "eth_getCode", f"0x{address.hex()}", "latest", parse=lambda r: unhex(str(r))
-            )
-            if not code:
+            if not await endpoint.code(address):
                 raise WrongChain(f"no contract at 0x{address.hex()}")
             clock = [await view(endpoint, address, contract, n) for n in ("GENESIS_MS", "EPOCH_MS")]
             if tuple(clock) != expected:
@@ -510,9 +507,8 @@ async def view(
         EndpointFailed: The endpoint did not tell, or there is no such contract.
     """
     abi = interface(contract)
-    question = {"to": f"0x{to.hex()}", "data": f"0x{abi.call(function, *arguments).hex()}"}
-    return await endpoint.ask(
-        "eth_call", question, "latest", parse=lambda r: abi.answer(function, unhex(str(r)))
+    return await endpoint.call(
+        to, abi.call(function, *arguments), parse=lambda data: abi.answer(function, data)
     )
 
 

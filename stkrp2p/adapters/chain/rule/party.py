@@ -253,12 +253,8 @@ class Party:
         if chain_id != self._chain_id:
             raise WrongChain(f"chain {chain_id}, we are on {self._chain_id}")
         for contract, place in self._addresses.items():
-            address = f"0x{place.hex()}"
-            code = await endpoint.ask(
-                "eth_getCode", address, "latest", parse=lambda r: unhex(str(r))
-            )
-            if not code:
-                raise WrongChain(f"no contract {contract} at {address}")
+            if not await endpoint.code(place):
+                raise WrongChain(f"no contract {contract} at 0x{place.hex()}")
 
 
 async def _steps(
@@ -290,12 +286,11 @@ async def _view(
     """
     contract, function = named
     abi = interface(contract)
-    question = {"to": f"0x{to.hex()}", "data": f"0x{abi.call(function, *arguments).hex()}"}
 
-    def parse(result: object) -> T:
-        return msgspec.convert(abi.result(function, unhex(str(result))), type=shape)
+    def parse(data: bytes) -> T:
+        return msgspec.convert(abi.result(function, data), type=shape)
 
     try:
-        return await endpoint.ask("eth_call", question, "latest", parse=parse)
+        return await endpoint.call(to, abi.call(function, *arguments), parse=parse)
     except Refused as error:
         raise rejection(error) from None
