@@ -10,6 +10,7 @@ from functools import partial
 from stkrp2p.adapters.chain.rule import Rejected, reason_of
 from stkrp2p.adapters.chain.rule.deals import DealRecord, State as DealState
 from stkrp2p.adapters.chain.rule.proofs import ProvedScore
+from stkrp2p.cli.output import percent
 from stkrp2p.core.score import State
 from stkrp2p.core.types import Epoch, NodeId
 from testnet.market_amounts import ankr, eth
@@ -30,7 +31,6 @@ from testnet.market_plan import LENGTH_S, PROFIT_ANKR, PROFIT_ETH
 from testnet.market_scene import Scene
 from testnet.market_trade import ask_quote, open_auction, seal_bid
 from testnet.plan import Role
-from testnet.verdict import percent
 
 REFUSED_RULE = "NotEligible"
 """How the market refuses a bid of who is disqualified."""

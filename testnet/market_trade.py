@@ -12,6 +12,7 @@ from stkrp2p.adapters.chain.rule.auctions import Quote, Request
 from stkrp2p.adapters.chain.rule.deals import DealRecord
 from stkrp2p.adapters.clock import SystemClock
 from stkrp2p.adapters.drand import DrandBeacons
+from stkrp2p.cli.output import percent
 from stkrp2p.core.draw import Auction
 from stkrp2p.core.types import Epoch, Operator, Round
 from testnet.market_amounts import ankr, eth
@@ -21,7 +22,6 @@ from testnet.market_moves import auction_of
 from testnet.market_plan import KIND, NEED, PROJECT_TYPE
 from testnet.market_proofs import score_in
 from testnet.market_scene import POLL_S, Scene, until_some
-from testnet.verdict import percent
 
 
 async def ask_quote(scene: Scene, length_s: int) -> Quote:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stkrp2p.adapters.store import SqliteStore, StoreError
+from stkrp2p.cli.output import percent
 from stkrp2p.core.anchor import Header, differences
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, NodeId, Outcome
@@ -198,8 +199,3 @@ def _explained(done: Replay, victim: Member) -> Finding:
         held=lost > 0 and witnesses >= lost,
         detail=f"last epoch: {lost} rounds down, {witnesses} signed observations say so",
     )
-
-
-def percent(ppm: int) -> str:
-    """Return a share for people: `99.5 %`."""
-    return f"{ppm / 10_000:.1f} %"

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from stkrp2p.adapters.clock import SystemClock
 from stkrp2p.adapters.store import SqliteStore
+from stkrp2p.cli.output import percent
 from stkrp2p.core.score import State
 from stkrp2p.core.types import Epoch
 from testnet.cluster import Cluster, Member
@@ -20,7 +21,6 @@ from testnet.finding import folder_of
 from testnet.manifest import is_alive
 from testnet.plan import Role
 from testnet.status import Status, ask_all
-from testnet.verdict import percent
 
 
 def _part(status: Status, *keys: str) -> object:
