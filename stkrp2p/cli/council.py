@@ -15,7 +15,9 @@ from stkrp2p.cli.output import print_json, print_lines
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from stkrp2p.config import Loaded
+    from stkrp2p.cli.council_view import View
+    from stkrp2p.cli.elected import Elected
+    from stkrp2p.config import Loaded, NodeConfig
     from stkrp2p.services.council import Seat
 
 
@@ -61,13 +63,39 @@ def status(*, loaded: Loaded, as_json: bool) -> None:
 
     told: Mapping[str, object] | None = ask_if_running(loaded.config, "council")
     report = told if told is not None else _report_without_node(loaded)
-    if as_json:
-        print_json("council-status/1", {"is_running": told is not None, **report})
-        return
+    elected, trouble = _elected(loaded.config)
     view = view_of(report)
-    print_lines(council_lines(view, SystemClock().unix_ms()))
-    if view.session is not None and view.session.phase == "failed":
-        click.echo(f"next: {again(loaded, 'council reshare LIST')}")
+    hint = _next(loaded, view, elected)
+    if as_json:
+        shown = elected.document() if elected else None
+        more = {"elected": shown, "elected_trouble": trouble, "next": hint}
+        print_json("council-status/1", {"is_running": told is not None, **report, **more})
+        return
+    keys = [("keys", elected.text())] if elected else []
+    print_lines(council_lines(view, SystemClock().unix_ms(), keys))
+    print_lines([f"attention: who is elected is not known: {trouble}"] if trouble else [])
+    print_lines([f"next: {hint}"] if hint else [])
+
+
+def _elected(config: NodeConfig) -> tuple[Elected | None, str]:
+    """Return who is elected, and what keeps us from knowing it; that fails nothing else."""
+    from stkrp2p.cli.elected import ask_elected  # noqa: PLC0415
+
+    try:
+        return ask_elected(config), ""
+    except Failure as failure:
+        return None, failure.why or failure.message
+
+
+def _next(loaded: Loaded, view: View, elected: Elected | None) -> str:
+    from stkrp2p.cli.elected import HAND_ON  # noqa: PLC0415
+    from stkrp2p.cli.identity import own_node  # noqa: PLC0415
+
+    phase = view.session.phase if view.session is not None else ""
+    is_over = phase in {"", "confirmed", "failed"}
+    if elected is not None and is_over and elected.is_due_by(own_node(loaded.config)):
+        return again(loaded, HAND_ON)
+    return again(loaded, "council reshare LIST") if phase == "failed" else ""
 
 
 def _report_without_node(loaded: Loaded) -> Mapping[str, object]:
@@ -220,16 +248,26 @@ def _document(seat: Seat) -> dict[str, object]:
 
 
 @command.command("reshare", cls=ReadingCommand)
-@click.argument("path", metavar="LIST", type=click.Path(path_type=Path))
+@click.argument("path", metavar="LIST", required=False, type=click.Path(path_type=Path))
+@click.option("--elected", "is_elected", is_flag=True, help="Take the list that was elected.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent and cost; send nothing.")
 @click.option("--again", "anew", is_flag=True, help="Give up a session for LIST under way.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for the session's end.")
 def reshare(
-    *, loaded: Loaded, path: Path, dry_run: bool, anew: bool, no_wait: bool, as_json: bool
+    *,
+    loaded: Loaded,
+    path: Path | None,
+    is_elected: bool,
+    dry_run: bool,
+    anew: bool,
+    no_wait: bool,
+    as_json: bool,
 ) -> None:
-    """Ask for new shares of the same keys, for the governors in LIST.
+    """Ask for new shares of the same keys, for the governors in LIST, or for those elected.
 
     LIST is a file with one governor a line: account and PeerID; the present list is taken as "-".
+    With --elected it is the list of the network's elections, the first seats of `gov status`; if
+    those hold the keys, nothing is sent.
     The session opens once a threshold of those who sit have asked for the same list. The nodes do
     the rest by themselves, this governor's included: it must run. Ending this command ends nothing.
 
@@ -239,6 +277,10 @@ def reshare(
     """
     from stkrp2p.cli.resharing import Wish, ask_for_session  # noqa: PLC0415
 
+    if path is None and not is_elected:
+        raise click.UsageError("missing LIST, or --elected")
+    if path is not None and is_elected:
+        raise click.UsageError("LIST and --elected exclude each other")
     say = partial(click.echo, err=as_json)
     with key_failures():
         account = account_of(loaded)

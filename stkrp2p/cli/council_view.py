@@ -79,11 +79,12 @@ def view_of(report: Mapping[str, object]) -> View:
     return msgspec.convert(report, View)
 
 
-def council_lines(view: View, now_ms: int) -> list[str]:
-    """Return the whole state of the council, for `council status`."""
+def council_lines(view: View, now_ms: int, more: Sequence[tuple[str, object]] = ()) -> list[str]:
+    """Return the whole state of the council, and what more is known of it, for `council status`."""
     pairs: list[tuple[str, object]] = []
     if view.sitting is not None:
         pairs.append(("council", _sitting_text(view.sitting)))
+    pairs += more
     pairs += [(f"seat {i}", _seat_text(s, now_ms)) for i, s in enumerate(view.seats, 1)]
     if not view.seats:
         pairs.append(("seat", "none: this node holds no share"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stkrp2p.cli.elected import HAND_ON, Elected, read_elected
 from stkrp2p.cli.output import tokens, when
 from stkrp2p.core.types import Operator
 
@@ -66,6 +67,9 @@ class Council:
     election: tuple[int, Election] | None
     """The open one, with its number."""
 
+    elected: Elected
+    """Who is to hold the keys, and who holds them."""
+
     motions: tuple[Motion, ...]
     """The open ones and those that wait for the timelock, oldest first."""
 
@@ -120,6 +124,7 @@ async def read_council(chain: RuleChain, market: MarketAddresses, *, has_account
         ),
         due_at=await council.due_at(),
         election=await _open_election(chain),
+        elected=await read_elected(chain),
         motions=tuple(m for m in motions if m.state(now_s) in {"open", "over", "queued", "ready"}),
         next_to_close=await chain.proposals.next_to_close(),
         ours=await _ours(chain) if has_account else None,
@@ -150,7 +155,13 @@ async def _ours(chain: RuleChain) -> Ours:
 
 def next_step(shown: Council) -> str:
     """Return the most urgent thing that our account, or anybody, can do."""
-    return _vote_step(shown) or _chore(shown) or _election_step(shown) or _wait(shown)
+    return (
+        _vote_step(shown)
+        or _hand_on_step(shown)
+        or _chore(shown)
+        or _election_step(shown)
+        or _wait(shown)
+    )
 
 
 def _vote_step(shown: Council) -> str:
@@ -171,6 +182,11 @@ def _vote_step(shown: Council) -> str:
         if motion.state(shown.now_s) == "open" and not has_voted:
             return f"stkrp2p gov vote {motion.number} CHOICE"
     return ""
+
+
+def _hand_on_step(shown: Council) -> str:
+    is_ours = shown.ours is not None and shown.elected.is_due_by(shown.ours.account)
+    return f"stkrp2p {HAND_ON}" if is_ours else ""
 
 
 def _chore(shown: Council) -> str:

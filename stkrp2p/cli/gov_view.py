@@ -80,6 +80,7 @@ def _lines(shown: Council) -> list[str]:
             ("phase", f"{shown.phase} of 3"),
             ("council", f"{len(shown.seats)} of {2 * term.n + 1} seats, term {term.number}"),
             ("election", _election(shown)),
+            *([("keys", shown.elected.text())] if shown.elected.is_due else []),
             *_ours(shown),
         ]
     )
@@ -169,6 +170,7 @@ def _document(shown: Council) -> dict[str, object]:
         ],
         "election_due_at_s": shown.due_at,
         "election": _election_document(shown),
+        "elected": shown.elected.document(),
         "proposals": [motion_document(each, shown.now_s) for each in shown.motions],
         "account": None
         if ours is None

@@ -34,7 +34,9 @@ def read_governors(path: Path) -> tuple[Governor, ...]:
         for number, line in enumerate(text.splitlines(), 1)
         if (words := line.partition("#")[0].split())
     )
-    _check(path, governors)
+    why = fault_of(governors)
+    if why:
+        raise Failure(f"{path} lists no council", why=why, code=Exit.USAGE)
     return governors
 
 
@@ -60,13 +62,12 @@ def address_from_text(text: str) -> bytes | None:
     return value if len(value) == _ADDRESS_BYTES else None
 
 
-def _check(path: Path, governors: tuple[Governor, ...]) -> None:
-    why = ""
+def fault_of(governors: tuple[Governor, ...]) -> str:
+    """Return why the board takes no such list, "" if it does."""
     if len(governors) % 2 == 0 or len(governors) > GOVERNORS_MAX:
-        why = f"it has {len(governors)}; a council has an odd number up to {GOVERNORS_MAX}"
-    elif len({g.account for g in governors}) < len(governors):
-        why = "it has one account twice"
-    elif len({g.node for g in governors}) < len(governors):
-        why = "it has one node twice"
-    if why:
-        raise Failure(f"{path} lists no council", why=why, code=Exit.USAGE)
+        return f"it has {len(governors)}; a council has an odd number up to {GOVERNORS_MAX}"
+    if len({g.account for g in governors}) < len(governors):
+        return "it has one account twice"
+    if len({g.node for g in governors}) < len(governors):
+        return "it has one node twice"
+    return ""

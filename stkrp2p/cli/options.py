@@ -7,6 +7,7 @@ them as one value, `loaded`. A `ReadingCommand` has `--json` beside that, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -44,6 +45,9 @@ _CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("auto", "text", "json"),
 }
+_VALUED = re.compile(r"--\S+ ")
+"""An option with something after it."""
+
 _LISTS = frozenset({"listen", "announce", "rpc", "beacons", "peers"})
 
 
@@ -134,10 +138,13 @@ class DefaultGroup(click.Group):
 
 
 def for_node(loaded: Loaded, hint: str) -> str:
-    """Return what to do next; if it ends in a command without options, with it for the same node."""
+    """Return what to do next; if it ends in a command, with it for the same node.
+
+    A command that names the value of an option is left as it is: it stands for an example.
+    """
     before, name, command = hint.rpartition("stkrp2p ")
     is_last = not before or before.endswith((": ", ", "))
-    is_plain = is_last and "--" not in command and "," not in command
+    is_plain = is_last and _VALUED.search(command) is None and "," not in command
     return before + again(loaded, command) if name and is_plain else hint
 
 

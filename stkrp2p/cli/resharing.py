@@ -12,6 +12,7 @@ import trio
 from stkrp2p.adapters.clock import SystemClock
 from stkrp2p.cli.boards import ask_board, board_of_network
 from stkrp2p.cli.council_view import View, news, view_of
+from stkrp2p.cli.elected import elected_list
 from stkrp2p.cli.errors import Exit, Failure
 from stkrp2p.cli.governor_list import read_governors
 from stkrp2p.cli.identity import own_node
@@ -41,8 +42,8 @@ _OVER = frozenset({Phase.CONFIRMED, Phase.FAILED})
 class Wish:
     """What is asked for."""
 
-    path: Path
-    """The file with the list, or `SITTING_LIST`."""
+    path: Path | None
+    """The file with the list, or `SITTING_LIST`; `None` for the elected list."""
 
     is_dry: bool
     is_waiting: bool
@@ -56,17 +57,21 @@ class Asked:
 
     sitting: tuple[Governor, ...]
     receivers: tuple[Governor, ...]
-    preview: Preview | None
+    preview: Preview | None = None
     """What it would cost; `None` if it was sent."""
 
-    session: BoardSession | None
+    session: BoardSession | None = None
     """The session with these receivers, if it opened."""
+
+    is_needless: bool = False
+    """Whether nothing was asked for: those elected hold the keys."""
 
     def document(self) -> dict[str, object]:
         """Return it in JSON types."""
         preview, session = self.preview, self.session
         return {
             "is_dry_run": preview is not None,
+            "is_needless": self.is_needless,
             "gas_max": preview.gas if preview else None,
             "cost_wei_max": str(preview.cost_wei_max) if preview else None,
             "receivers": [
@@ -79,6 +84,8 @@ class Asked:
 
     def lines(self) -> list[str]:
         """Return it for people."""
+        if self.is_needless:
+            return ["nothing was sent: those elected hold the keys"]
         if self.preview is not None:
             cost = f"at most {self.preview.gas:,} gas, {tokens(self.preview.cost_wei_max)} ETH"
             lines = [f"{self.preview.what}: {cost}", "nothing was sent; it would ask for"]
@@ -118,33 +125,42 @@ def ask_for_session(
         Failure: The list is none, the account does not sit, the board refuses, or the session fails.
     """
     contract, node = board_of_network(config), own_node(config)
-    receivers = () if wish.path == SITTING_LIST else read_governors(wish.path)
+    receivers = _receivers(config, wish)
 
     async def work(board: Web3Board, _chain_id: int) -> Asked:
         sitting = await board.sitting()
         _check_sits(sitting, await board.account())
         wanted = receivers or sitting.governors
+        if wish.path is None and set(wanted) == set(sitting.governors):
+            return Asked(sitting=sitting.governors, receivers=wanted, is_needless=True)
         latest = await board.session()
         after = latest.number if latest else 0
         if wish.is_dry:
             preview = await board.preview_support(after + 1, wanted)
-            return Asked(sitting=sitting.governors, receivers=wanted, preview=preview, session=None)
+            return Asked(sitting=sitting.governors, receivers=wanted, preview=preview)
         if latest and latest.receivers == wanted and latest.phase not in _OVER and not wish.is_anew:
             say(f"session {latest.number}, for the same list, is under way; --again gives it up")
             after -= 1
         else:
             await board.support(after + 1, wanted)
         session = await _session(board, node, after, wanted, say, is_waiting=wish.is_waiting)
-        return Asked(sitting=sitting.governors, receivers=wanted, preview=None, session=session)
+        return Asked(sitting=sitting.governors, receivers=wanted, session=session)
 
     return ask_board(config, contract, work, account_key=account_key)
+
+
+def _receivers(config: NodeConfig, wish: Wish) -> tuple[Governor, ...]:
+    """Return the wanted list, empty for the one that sits; raises `Failure` if it is none."""
+    if wish.path is None:
+        return elected_list(config)
+    return () if wish.path == SITTING_LIST else read_governors(wish.path)
 
 
 def _check_sits(sitting: SittingCouncil, account: bytes) -> None:
     if all(g.account != account for g in sitting.governors):
         raise Failure(
             f"account 0x{account.hex()} does not sit in the council",
-            why="only sitting governors ask for a session",
+            why="only those whom its bulletin board lists ask for a session",
             hint="stkrp2p council status",
             code=Exit.USAGE,
         )

@@ -96,6 +96,7 @@ async def test_a_candidate_with_a_backer_is_elected(market_net: MarketNet) -> No
     assert (await erin.council.stand(election, node("erin"))).done == (
         "the account stands in this election"
     )
+    assert not await erin.council.has_elected()
     await frank.send(await frank.council.back(election, address_of(ERIN)))
     assert (await frank.council.back(election, address_of(ERIN))).done == (
         "the stake has voted in this election"
@@ -107,6 +108,13 @@ async def test_a_candidate_with_a_backer_is_elected(market_net: MarketNet) -> No
     await frank.send(await frank.council.close_election())
     assert (await frank.council.close_election()).done == f"election {election} is closed"
     assert await erin.council.is_governor(address_of(ERIN))
+    assert await erin.council.has_elected()
+    assert await erin.council.key_list() == (
+        (address_of(CAROL), node("carol")),
+        (address_of(DAVE), node("dave")),
+        (address_of(ERIN), node("erin")),
+    )
+    assert await erin.council.key_holders() == ()  # they are not made yet
 
 
 async def test_a_vote_is_opened_cast_closed_and_told_once(market_net: MarketNet) -> None:

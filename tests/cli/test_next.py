@@ -72,6 +72,7 @@ def test_a_command_that_a_text_names_exists(words):
         "stkrp2p doctor",
         "wait: from 12:00 on: stkrp2p provider reveal 4",
         "wait: for a deal to bid on, stkrp2p provider status",
+        "stkrp2p council reshare --elected",
     ],
 )
 def test_a_command_that_a_hint_ends_in_is_said_for_the_same_node(tmp_path, hint):
@@ -82,7 +83,7 @@ def test_a_command_that_a_hint_ends_in_is_said_for_the_same_node(tmp_path, hint)
     "hint",
     [
         "stkrp2p keys new account PATH, then set account_key",
-        "stkrp2p score --all",
+        "stkrp2p init --network FILE",
         "set account_key",
         "",
     ],

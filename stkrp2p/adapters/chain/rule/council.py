@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from stkrp2p.adapters.chain.rule.actions import Action
 from stkrp2p.adapters.chain.rule.party import Party
 from stkrp2p.core.types import NodeId, Operator
+from stkrp2p.ports import Governor
 
 CONTRACT = "Council"
+KEYS = "CouncilKeys"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,18 @@ class Term:
     """The list has at most 2n + 1 seats."""
 
     stake_min: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    account: Operator
+    node_id: NodeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sitting:
+    group_hash: bytes
+    governors: tuple[_Listed, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +123,26 @@ class Council:
     async def stake_min(self) -> int:
         """Return what stake a seat is taken with, in 10^-18 ANKR."""
         return await self._party.read(CONTRACT, "stakeMin", shape=int)
+
+    # Who holds the keys.
+
+    async def has_elected(self) -> bool:
+        """Tell whether an election seated any of those who sit; else all of them were invited."""
+        if (await self.term()).number:
+            return True
+        return not all([await self.is_invited(seat.account) for seat in await self.seats()])
+
+    async def key_list(self) -> tuple[Governor, ...]:
+        """Return who is to hold the council's keys, in the order of the seats."""
+        return _governors(await self._party.read(CONTRACT, "list", shape=tuple[_Listed, ...]))
+
+    async def key_holders(self) -> tuple[Governor, ...]:
+        """Return who holds the council's keys, in the board's order; nobody before they are made."""
+        board = self._party.board
+        if not any(board):
+            return ()
+        sitting = await self._party.read(KEYS, "sitting", shape=_Sitting, at=board)
+        return _governors(sitting.governors) if any(sitting.group_hash) else ()
 
     # Stakes.
 
@@ -260,3 +294,7 @@ class Council:
             does="hand what was slashed to the reward pot",
             done="" if slashed else "nothing that was slashed waits",
         )
+
+
+def _governors(listed: tuple[_Listed, ...]) -> tuple[Governor, ...]:
+    return tuple(Governor(account=each.account, node=each.node_id) for each in listed)

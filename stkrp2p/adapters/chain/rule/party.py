@@ -83,6 +83,9 @@ class Party:
             ValueError: An endpoint is no http(s) address, or there are too many.
         """
         self._chain_id = genesis.chain_id
+        self.board = genesis.council
+        """Where the council's keys are made, `CouncilKeys`; zeros if nowhere."""
+
         self._addresses = addresses_of(genesis, market)
         self._endpoints = Endpoints(
             [Endpoint(url, request_s_max=request_s_max) for url in endpoints], self._check
