@@ -320,7 +320,10 @@ class Store(History, Protocol):
     async def put_registry(self, snapshot: RegistrySnapshot) -> None: ...
 
     async def put_epoch(self, epoch: StoredEpoch, scores: Sequence[Score]) -> None:
-        """Keep an epoch's roots and score table (empty for light nodes) for good; replaces."""
+        """Keep an epoch's roots and score table (empty for light nodes) for good.
+
+        Replaces, but nothing that is anchored by what is not.
+        """
 
     async def put_contested(self, epoch: StoredEpoch, scores: Sequence[Score]) -> None:
         """Keep an anchored epoch that does not follow from its evidence, with its table; replaces."""

@@ -364,7 +364,9 @@ class SimStore:
 
     async def put_epoch(self, epoch: StoredEpoch, scores: Sequence[Score]) -> None:
         async with self._call(is_write=True):
-            self.epochs[Epoch(epoch.header.epoch)] = epoch, tuple(scores)
+            held = self.epochs.get(Epoch(epoch.header.epoch))
+            if held is None or epoch.is_anchored or not held[0].is_anchored:
+                self.epochs[Epoch(epoch.header.epoch)] = epoch, tuple(scores)
 
     async def epoch(self, epoch: Epoch) -> StoredEpoch | None:
         async with self._call():

@@ -107,6 +107,8 @@ AND id NOT IN (SELECT id FROM batch
     WHERE epoch = :epoch AND auditor = :auditor ORDER BY id LIMIT :smallest)
 """
 
+_IS_ANCHORED = "SELECT is_anchored FROM epoch WHERE epoch = ?"
+
 _COUNTED = ("own_batches", "observations", "batches", "rounds", "epochs", "scores")
 _COUNTS = """
 SELECT (SELECT count(*) FROM own_batch), (SELECT count(*) FROM observation),
@@ -797,7 +799,10 @@ class SqliteStore(StoreReader):
         await self._write("INSERT OR REPLACE INTO registry VALUES (0, ?)", [(value,)])
 
     async def put_epoch(self, epoch: StoredEpoch, scores: Sequence[Score]) -> None:
-        """Keep an epoch's roots and score table; replaces both."""
+        """Keep an epoch's roots and score table; replaces both, but nothing anchored by what is not.
+
+        A governor may vote for, or seal, an epoch in the instant in which it is folded as anchored.
+        """
         number = epoch.header.epoch
         is_anchored = int(epoch.is_anchored)
         value = _sealed(encode(_row_of(epoch)), "epoch", number, is_anchored)
@@ -808,6 +813,9 @@ class SqliteStore(StoreReader):
 
         def write(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
+                held = connection.execute(_IS_ANCHORED, (number,)).fetchone()
+                if held is not None and held[0] > is_anchored:
+                    return
                 connection.execute(
                     "INSERT OR REPLACE INTO epoch VALUES (?, ?, ?)", (number, is_anchored, value)
                 )

@@ -477,7 +477,9 @@ class Ledger:
         await self._store.take_back(first)
         for epoch in [e for e in self._folded if e >= first]:
             del self._folded[epoch]
-            self.proposals.pop(epoch, None)
+        # What is sealed and not folded yet follows from what is taken back, too.
+        for epoch in [e for e in self.proposals if e >= first]:
+            del self.proposals[epoch]
         folded = await self._store.last_anchored()
         self.last_folded = Epoch(-1) if folded is None else folded
         self._scores = await self._store.scores(self.last_folded)
@@ -485,6 +487,10 @@ class Ledger:
         self.taken_back = tuple(e for e in self.taken_back if e < first)
 
     # ------------------------------------------------------------------ folding
+
+    def folded_before(self, epoch: Epoch) -> Header | None:
+        """Return the anchored header on which an epoch is folded; `None` for epoch 0."""
+        return self._folded.get(Epoch(epoch - 1))
 
     @property
     def scores(self) -> tuple[Score, ...]:

@@ -14,7 +14,7 @@ An epoch is sealed on top of the scores of the one before, which must be anchore
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 import trio
@@ -86,6 +86,12 @@ VOTED_MAX = 4
 FETCHED_MAX = 1024
 """Batches and receipts a proposer takes over from one other governor."""
 
+ASK_PARTS = 4
+"""Governors have this part of a slot to say what a proposer could take over."""
+
+FETCH_PARTS = 2
+"""And this part of it to show all that; what does not come by then is not in the motion."""
+
 STAGGER_ROUNDS = 2
 """Rounds by which one governor waits longer than the next before it sends an anchor."""
 
@@ -102,6 +108,15 @@ class _Key:
     voids: int
     session: int
     header_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Voted:
+    """A motion that we voted for."""
+
+    motion: Motion
+    before: Header | None
+    """What was anchored of the epoch before: what it follows from; `None` for epoch 0."""
 
 
 @dataclass(kw_only=True)
@@ -124,7 +139,10 @@ class Sealer:
     _heard: dict[tuple[Epoch, int], dict[bytes, bytes]] = field(default_factory=dict)
     """Ids and signatures of the motions of a slot."""
 
-    _moved: dict[bytes, Motion] = field(default_factory=dict)
+    _examined: set[NodeId] = field(default_factory=set)
+    """Whose motions are being looked at; one at a time of each, as that takes a core a while."""
+
+    _moved: dict[bytes, _Voted] = field(default_factory=dict)
     """Motions of the next epochs that we voted for, by header hash."""
 
     _votes: dict[_Key, dict[int, bytes]] = field(default_factory=dict)
@@ -158,6 +176,10 @@ class Sealer:
         """Return the slot of an epoch by our clock; negative before its turns begin."""
         return (self.clock.unix_ms() - self.due_ms(epoch)) // slot_ms(self.ledger.params)
 
+    def _near(self) -> range:
+        """Return the epochs that governors talk of: the next to seal, and one for who is ahead."""
+        return range(self.ledger.last_folded + 1, self.ledger.last_folded + 3)
+
     def _proposer(self, view: EpochView, slot: int, group: Group) -> NodeId:
         return NodeId(group.governors[proposer_of(view.seed, slot, len(group.governors))])
 
@@ -167,9 +189,9 @@ class Sealer:
         Nothing is done before the chain was seen: it may know what we have forgotten.
         """
         ledger, seat = self.ledger, self.seats.at(self.clock.unix_ms())
+        self._forget()
         if not ledger.is_chain_seen or seat is None or seat.share is None:
             return
-        self._forget()
         epoch = ledger.taken_back[0] if ledger.taken_back else Epoch(ledger.last_folded + 1)
         if epoch in ledger.anchored or self.clock.unix_ms() < self.due_ms(epoch):
             return
@@ -186,10 +208,12 @@ class Sealer:
         if known is not None and known.voids == self.chain.voids:
             return known
         for key, votes in self._votes.items():
-            motion, seat = self._moved.get(key.header_hash), self.seats.of(key.session)
-            if key.epoch != epoch or key.voids != self.chain.voids or motion is None or not seat:
+            voted, seat = self._moved.get(key.header_hash), self.seats.of(key.session)
+            if key.epoch != epoch or key.voids != self.chain.voids or voted is None or not seat:
                 continue
-            sealed = self._combined(motion, key.voids, seat.group, votes)
+            if voted.before != self.ledger.folded_before(epoch):
+                continue  # another anchor has replaced what it follows from
+            sealed = self._combined(voted.motion, key.voids, seat.group, votes)
             if sealed is not None and await self._keep(sealed):
                 return sealed
         return None
@@ -260,7 +284,7 @@ class Sealer:
             await self._move(view, slot, seat, share)
 
     async def _move(self, view: EpochView, slot: int, seat: Seat, share: GovernorShare) -> None:
-        voids = self.chain.voids
+        voids, before = self.chain.voids, self.ledger.folded_before(view.epoch)
         found = await self._terms(view, seat.group)
         if found is None:
             return
@@ -274,7 +298,7 @@ class Sealer:
             header=header,
             proposal=proposal,
         )
-        own = await self._vote(motion, share)
+        own = await self._vote(motion, share, before)
         if own is None:
             return
         answers = await self.council.ask_all(
@@ -315,18 +339,30 @@ class Sealer:
     async def _take_over(self, view: EpochView, shown: Shown, group: Group) -> None:
         """Take over what other governors held in time and were shown, as far as they can show it."""
         question = AskHeld(network=view.network, epoch=view.epoch)
-        quarter_ms = slot_ms(self.ledger.params) // 4
-        answers = await self.council.ask_all(group, question, HeldList, timeout_ms=quarter_ms)
-        for node, held in sorted(answers.items()):
-            try:
-                theirs = members_in(view, held.shown) if held.seed == view.seed else ()
-                lacking = [n for n in theirs if n not in shown.batches][:FETCHED_MAX]
-                await self._fetch_shown(node, view, lacking)
-            except (Unreachable, ProtocolError) as error:
-                log.info("governor shows less than it says", error=str(error))
+        length_ms = slot_ms(self.ledger.params)
+        answers = await self.council.ask_all(
+            group, question, HeldList, timeout_ms=length_ms // ASK_PARTS
+        )
+        # All at once, and not for long: one that claims much and shows nothing must not cost the turn.
+        with trio.move_on_after(length_ms / FETCH_PARTS / 1000):
+            async with trio.open_nursery() as nursery:
+                for node, held in sorted(answers.items()):
+                    nursery.start_soon(self._take_over_from, node, held, view, shown)
 
-    async def _fetch_shown(self, node: NodeId, view: EpochView, auditors: Sequence[NodeId]) -> None:
-        """Fetch batches and receipts that a governor says it has.
+    async def _take_over_from(
+        self, node: NodeId, held: HeldList, view: EpochView, shown: Shown
+    ) -> None:
+        try:
+            theirs = members_in(view, held.shown) if held.seed == view.seed else ()
+            lacking = [n for n in theirs if n not in shown.batches][:FETCHED_MAX]
+            await self._fetch_shown(node, view, shown, lacking)
+        except (Unreachable, ProtocolError) as error:
+            log.info("governor shows less than it says", error=str(error))
+
+    async def _fetch_shown(
+        self, node: NodeId, view: EpochView, shown: Shown, auditors: Sequence[NodeId]
+    ) -> None:
+        """Fetch batches and receipts that a governor says it has, and nobody gave us meanwhile.
 
         Raises:
             Unreachable, ProtocolError: It does not give them.
@@ -336,7 +372,7 @@ class Sealer:
             await self.sync.reconcile(node, view.epoch)
         for auditor in auditors:
             held = evidence.of(auditor)
-            if len(held) == 1:
+            if len(held) == 1 and auditor not in shown.batches:
                 await self._take_receipt(node, held[0], view)
 
     async def _take_receipt(self, node: NodeId, batch: Batch, view: EpochView) -> None:
@@ -359,10 +395,10 @@ class Sealer:
         seat = self.seats.at(self.clock.unix_ms())
         if seat is None or seat.share is None:
             return None
-        index = seat.share.index
+        index, before = seat.share.index, self.ledger.folded_before(Epoch(motion.header.epoch))
         try:
             await self._examine(peer, motion, seat)
-            signature = await self._vote(motion, seat.share)
+            signature = await self._vote(motion, seat.share, before)
         except Refused as refusal:
             return self._refuse(index, motion, str(refusal))
         except (ProtocolError, Unreachable, MissingBatches) as error:
@@ -394,8 +430,14 @@ class Sealer:
             raise Refused("slot: it is not the time of this slot")
         check_motion(motion, peer)
         self._hear(epoch, motion.slot, id_of(motion), motion.signature)
-        await self._echo(motion, seat.group, peer)
-        await self._check_terms(peer, motion, view)
+        if peer in self._examined:
+            raise Refused("busy: another motion of the proposer is looked at")
+        self._examined.add(peer)
+        try:
+            await self._echo(motion, seat.group, peer)
+            await self._check_terms(peer, motion, view)
+        finally:
+            self._examined.discard(peer)
         wait_ms = min(ECHO_MS_MAX, slot_ms(self.ledger.params) // ECHO_PARTS)
         await trio.sleep_until(heard_s + wait_ms / 1000)
         if len(self._heard.get((epoch, motion.slot), {})) > 1:
@@ -483,12 +525,22 @@ class Sealer:
             except (ProtocolError, Unreachable) as error:
                 raise Refused(f"unshown: {auditor.hex()[:16]}, {error}") from error
 
-    async def _vote(self, motion: Motion, share: GovernorShare) -> bytes | None:
+    async def _vote(
+        self, motion: Motion, share: GovernorShare, before: Header | None
+    ) -> bytes | None:
         """Sign a motion's header, recorded before; `None` if this slot has our vote already.
 
         The proposal goes to disk too: it is what we move when our own turn comes.
+
+        Args:
+            motion: What we agree with.
+            share: What we sign with.
+            before: The anchored header of the epoch before, from when we began to compute; nothing is
+                signed if another one has replaced it meanwhile.
         """
         header, epoch = motion.header, Epoch(motion.header.epoch)
+        if self.ledger.folded_before(epoch) != before:
+            return None
         try:
             if await self.store.epoch(epoch) is None:
                 await self.store.put_epoch(_unsigned(motion), ())
@@ -496,11 +548,11 @@ class Sealer:
         except NoSpace as error:
             self.ledger.note_full_disk(error)
             return None
-        if recorded != header:
+        if recorded != header or self.ledger.folded_before(epoch) != before:
             return None
         message = anchor_message(self.ledger.genesis, header, motion.voids)
         signature = partial_sign(share, Purpose.ANCHOR, message)
-        self._moved[header.hash()] = motion
+        self._moved[header.hash()] = _Voted(motion, before)
         self._keep_vote(motion, share.group.session, share.index, signature)
         return signature
 
@@ -528,8 +580,11 @@ class Sealer:
     # ------------------------------------------------------------------ answering
 
     async def give_held(self, _peer: NodeId, question: AskHeld) -> HeldList | None:
-        """Say whose batches we held in time and saw the sampled receipt of."""
-        view = self.ledger.view(Epoch(question.epoch))
+        """Say whose batches we held in time and saw the sampled receipt of, in an epoch to seal.
+
+        Of older ones it is forgotten, and asking all auditors again would keep us from sealing.
+        """
+        view = self.ledger.view(Epoch(question.epoch)) if question.epoch in self._near() else None
         shown = await self.sampler.shown(view) if view is not None else None
         if view is None or shown is None:
             return None
@@ -575,11 +630,15 @@ class Sealer:
             and told.index < len(seat.group.governors)
             and seat.group.governors[told.index] == peer
         )
-        near = range(self.ledger.last_folded + 1, self.ledger.last_folded + 3)
-        if not is_theirs or epoch not in near or told.voids != self.chain.voids:
+        if not is_theirs or epoch not in self._near() or told.voids != self.chain.voids:
             return Heard(is_new=False)
         key = _Key(epoch, told.voids, told.session, told.header_hash)
-        theirs = [k for k, votes in self._votes.items() if k.epoch == epoch and told.index in votes]
+        # The same place in another session is another governor's.
+        theirs = [
+            k
+            for k, votes in self._votes.items()
+            if told.index in votes and replace(k, header_hash=key.header_hash) == key
+        ]
         if key not in theirs and len(theirs) >= VOTED_MAX:
             return Heard(is_new=False)
         votes = self._votes.setdefault(key, {})
@@ -588,12 +647,14 @@ class Sealer:
 
     def _forget(self) -> None:
         """Drop what belongs to epochs that are folded, and to slots long past."""
-        folded, taken = self.ledger.last_folded, self.ledger.taken_back
-        kept = {*taken, *range(folded + 1, folded + 3)}
+        kept = {*self.ledger.taken_back, *self._near()}
         self._votes = {k: v for k, v in self._votes.items() if k.epoch in kept}
-        self._moved = {h: m for h, m in self._moved.items() if m.header.epoch in kept}
-        slots = sorted(k for k in self._heard if k[0] in kept)[-SLOTS_HEARD_MAX:]
-        self._heard = {k: self._heard[k] for k in slots}
+        self._moved = {h: v for h, v in self._moved.items() if v.motion.header.epoch in kept}
+        self._heard = {
+            (epoch, slot): heard
+            for (epoch, slot), heard in self._heard.items()
+            if epoch in kept and self.slot(epoch) < slot + SLOTS_HEARD_MAX
+        }
 
 
 def _unsigned(motion: Motion) -> StoredEpoch:

@@ -235,8 +235,10 @@ class Model:
         self.snapshot = snapshot
 
     def put_epoch(self, epoch: StoredEpoch, table: list[Score]) -> None:
-        self.epochs[epoch.header.epoch] = epoch
-        self.tables[epoch.header.epoch] = tuple(table)
+        held = self.epochs.get(epoch.header.epoch)
+        if held is None or epoch.is_anchored or not held.is_anchored:
+            self.epochs[epoch.header.epoch] = epoch
+            self.tables[epoch.header.epoch] = tuple(table)
 
     def put_contested(self, epoch: StoredEpoch, table: list[Score]) -> None:
         stored = replace(epoch, is_anchored=True)
@@ -318,6 +320,17 @@ def test_the_stored_batches_make_the_same_evidence_as_all_that_came(
                 assert Evidence(await store.batches(epoch)) == Evidence(all_put)
 
     trio.run(check, tmp_path_factory.mktemp("store"))
+
+
+async def test_an_anchored_epoch_is_not_replaced_by_what_was_only_voted_for(tmp_path: Path) -> None:
+    anchored = StoredEpoch(header=header_of(1), proposal=None, signature=None, is_anchored=True)
+    table = [Score(node=ALICE, nonce=0)]
+    async with SqliteStore.open(tmp_path) as store:
+        await store.put_epoch(replace(anchored, is_anchored=False), [])
+        await store.put_epoch(anchored, table)
+        await store.put_epoch(replace(anchored, is_anchored=False), [])
+        assert await store.epoch(Epoch(1)) == anchored
+        assert await store.scores(Epoch(1)) == tuple(table)
 
 
 async def test_an_equivocator_fills_no_more_than_its_places(tmp_path: Path) -> None:

@@ -416,12 +416,13 @@ def test_a_governor_votes_once_in_a_slot_whatever_it_has_forgotten() -> None:
                 proposal=stored.proposal,
             )
 
-        vote = await sealer._vote(moved(3, 0, header), seat.share)
+        vote = await sealer._vote(moved(3, 0, header), seat.share, None)
         assert vote is not None
-        assert await sealer._vote(moved(3, 0, other), seat.share) is None
-        assert await sealer._vote(moved(3, 0, header), seat.share) == vote
-        assert await sealer._vote(moved(4, 0, other), seat.share) is not None
-        assert await sealer._vote(moved(3, 1, other), seat.share) is not None
+        assert await sealer._vote(moved(3, 0, other), seat.share, None) is None
+        assert await sealer._vote(moved(3, 0, header), seat.share, None) == vote
+        assert await sealer._vote(moved(4, 0, other), seat.share, None) is not None
+        assert await sealer._vote(moved(3, 1, other), seat.share, None) is not None
+        assert await sealer._vote(moved(5, 0, other), seat.share, other) is None, "other past"
 
     in_network(story)
 

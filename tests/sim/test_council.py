@@ -12,10 +12,19 @@ import trio
 
 from stkrp2p.core.anchor import ClosedEpoch, Header, Proposal, SealedAnchor
 from stkrp2p.core.batch import EpochView
-from stkrp2p.core.council import Motion, Vote, proposer_of, sign_motion, slot_ms
+from stkrp2p.core.council import (
+    AskHeld,
+    HeldList,
+    Motion,
+    Vote,
+    proposer_of,
+    sign_motion,
+    slot_ms,
+)
 from stkrp2p.core.crypto import sha256
 from stkrp2p.core.group import Group
 from stkrp2p.core.merkle import Tree
+from stkrp2p.core.reconcile import SYNC_PROTOCOL, bitmap_of
 from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, NodeId
 from stkrp2p.core.wire import encode
@@ -238,6 +247,33 @@ def test_n_governors_that_collude_cannot_sign_and_are_not_believed() -> None:
                 assert not member.running.ledger.alarm
 
     simulate(860, story, full=8, governors=COUNCIL)
+
+
+def test_a_governor_that_claims_all_and_shows_nothing_costs_no_proposer_its_turn() -> None:
+    async def story(network: SimNetwork) -> None:
+        await network.until_folded(0)
+        await network.kill(network.nodes[-1])  # nobody has its batches, so all must ask the liar
+        liar = network.nodes[0]
+        edge = network.wire.edges[liar.id]
+
+        async def claim(_peer: NodeId, question: AskHeld) -> HeldList | None:
+            await trio.lowlevel.checkpoint()
+            view = liar.running.ledger.view(Epoch(question.epoch))
+            flags = [True] * len(view.roster) if view else []
+            return HeldList(seed=view.seed, shown=bitmap_of(flags)) if view else None
+
+        async def hang(*_: object) -> bytes:
+            await trio.sleep_forever()
+            raise AssertionError
+
+        liar.running.sealer._move = hang  # type: ignore[method-assign]
+        liar.running.council.on(AskHeld, claim)
+        edge.serve(SYNC_PROTOCOL, hang, answer_bytes_max=0)
+        await network.until_folded(2, timeout_s=2 * EPOCH_S + 4 * SLOT_S)
+        for epoch in (1, 2):
+            await assert_all_equal(network, epoch)
+
+    simulate(865, story, full=8, governors=COUNCIL)
 
 
 def test_a_batch_that_only_one_governor_had_in_time_is_included_all_the_same() -> None:

@@ -1,0 +1,176 @@
+"""What one governor can do to another that seals: flood it, and say what is long over."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import trio
+
+from stkrp2p.core.anchor import SealedAnchor
+from stkrp2p.core.council import AskHeld, GiveVote, Vote, proposer_of, sign_motion
+from stkrp2p.core.types import Epoch, NodeId, UnixMs
+from stkrp2p.ports import AnchorRecord
+from stkrp2p.services.council import Seat
+from stkrp2p.services.sealer import SLOTS_HEARD_MAX, VOTED_MAX, Sealer
+from testnet.sim import SimNetwork, SimNode
+from tests.sim.kit import simulate
+
+COUNCIL = 3
+
+
+def in_council(story: Callable[[SimNetwork], Awaitable[None]]) -> None:
+    """Run a story once a council of three has anchored epoch 0."""
+
+    async def after_a_while(network: SimNetwork) -> None:
+        await network.until_folded(0)
+        await story(network)
+
+    simulate(950, after_a_while, full=4, governors=COUNCIL)
+
+
+def sealer_of(member: SimNode) -> Sealer:
+    return member.running.sealer
+
+
+def vote_of(network: SimNetwork, peer: NodeId, group, number: int) -> GiveVote:
+    return GiveVote(
+        network=network.genesis.network_id,
+        session=group.session,
+        epoch=1,
+        voids=0,
+        header_hash=number.to_bytes(32, "big"),
+        index=group.governors.index(peer),
+        signature=bytes(48),
+    )
+
+
+def test_votes_of_one_governor_are_bounded_and_leave_room_for_those_of_its_place_later() -> None:
+    async def story(network: SimNetwork) -> None:
+        sealer, seat = sealer_of(network.nodes[0]), network.nodes[0].seats.newest
+        assert seat is not None
+        old = seat.group
+        new = msgspec.structs.replace(
+            old, session=old.session + 1, governors=tuple(reversed(old.governors))
+        )
+        sealer.seats.add(Seat(group=new, share=None, starts_ms=UnixMs(1 << 60)))
+        liar, honest = NodeId(old.governors[2]), NodeId(new.governors[2])
+        for number in range(VOTED_MAX + 3):
+            heard = await sealer.take_vote(liar, vote_of(network, liar, old, number))
+            assert heard.is_new == (number < VOTED_MAX)
+        assert (await sealer.take_vote(honest, vote_of(network, honest, new, 99))).is_new
+
+    in_council(story)
+
+
+def test_a_governor_without_a_share_forgets_the_votes_of_folded_epochs_too() -> None:
+    async def story(network: SimNetwork) -> None:
+        watching = network.nodes[2]
+        watching.seats.forget_before(1 << 60)
+        sealer = sealer_of(watching)
+        await network.until_folded(2)
+        await trio.sleep(1)
+        assert all(key.epoch > 2 for key in sealer._votes)
+        assert all(epoch > 2 for epoch, _ in sealer._heard)
+
+    in_council(story)
+
+
+def test_motions_of_a_later_epoch_do_not_displace_those_of_the_one_that_is_sealed() -> None:
+    async def story(network: SimNetwork) -> None:
+        await trio.lowlevel.checkpoint()
+        sealer = sealer_of(network.nodes[0])
+        slot = sealer.slot(Epoch(1))
+        for number in range(2):
+            sealer._hear(Epoch(1), slot, bytes([number]), b"")
+        sealer._hear(Epoch(1), slot - SLOTS_HEARD_MAX, b"old", b"")
+        for later in range(SLOTS_HEARD_MAX):
+            sealer._hear(Epoch(2), later, b"junk", b"")
+        sealer._forget()
+        assert len(sealer._heard[Epoch(1), slot]) == 2
+        assert (Epoch(1), slot - SLOTS_HEARD_MAX) not in sealer._heard
+
+    in_council(story)
+
+
+def test_nobody_is_asked_for_receipts_again_when_a_governor_asks_about_a_folded_epoch() -> None:
+    async def story(network: SimNetwork) -> None:
+        await network.until_folded(1)
+        asked, peer = network.nodes[0], network.nodes[1].id
+        sealer = sealer_of(asked)
+        sealer.sampler._shown.clear()  # as if many epochs had gone by
+        before = network.nodes[3].running.server.served["AskReceipt"]
+        for epoch in (0, 1, sealer.ledger.last_folded + 3):
+            question = AskHeld(network=network.genesis.network_id, epoch=epoch)
+            assert await sealer.give_held(peer, question) is None
+        assert network.nodes[3].running.server.served["AskReceipt"] == before
+
+    in_council(story)
+
+
+def test_motions_of_one_proposer_are_looked_at_one_at_a_time() -> None:
+    async def story(network: SimNetwork) -> None:
+        ledger = network.nodes[0].running.ledger
+        await trio.sleep(
+            max(0, network.genesis.start_ms(Epoch(1)) / 1000 + 2 - trio.current_time())
+        )
+        seed = ledger._seed(Epoch(1), ledger.roster(Epoch(1)))
+        flooder = network.nodes[proposer_of(seed, 0, COUNCIL)]
+        flooded = network.nodes[(proposer_of(seed, 0, COUNCIL) + 1) % COUNCIL]
+        sealer, judging, reasons, closed = sealer_of(flooder), sealer_of(flooded), [], []
+        propose = judging.ledger.propose
+
+        async def counted(*terms: object) -> object:
+            closed.append(terms)
+            return await propose(*terms)
+
+        judging.ledger.propose = counted  # type: ignore[method-assign]
+
+        async def move(view, slot, seat, share) -> None:
+            terms = await sealer._terms(view, seat.group)
+            if terms is None or reasons:
+                return
+            motion = sign_motion(
+                flooder.secret,
+                network=view.network,
+                slot=slot,
+                voids=0,
+                header=terms[0],
+                proposal=terms[1],
+            )
+
+            async def ask() -> None:
+                vote = await sealer.council.ask(flooded.id, motion, Vote)
+                reasons.append(vote and vote.reason.partition(":")[0])
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(20):
+                    nursery.start_soon(ask)
+
+        sealer._move = move  # type: ignore[method-assign]
+        await network.until_folded(1)
+        assert sorted(reasons) == ["", *["busy"] * 19]
+        assert len(closed) <= 2  # one more if it moved itself later
+
+    in_council(story)
+
+
+def test_what_was_voted_for_on_an_anchor_that_another_replaced_is_never_sent() -> None:
+    async def story(network: SimNetwork) -> None:
+        async def never(_sealed: SealedAnchor) -> bool:
+            await trio.lowlevel.checkpoint()
+            return False
+
+        for member in network.nodes[:COUNCIL]:
+            sealer_of(member).anchor = never  # type: ignore[method-assign]
+        await network.until_epoch_sealed(1, slack_s=8)
+        sealer = sealer_of(network.nodes[0])
+        ledger = sealer.ledger
+        assert await sealer._sealed(Epoch(1)) is not None
+        other = msgspec.structs.replace(network.chain.headers[0], median_ppm=1)
+        record = AnchorRecord(header=other, block=1, is_final=False, transaction="0x")
+        ledger.take_anchors(Epoch(0), [record])
+        await ledger.roll_back()
+        assert await sealer._sealed(Epoch(1)) is None
+
+    in_council(story)
