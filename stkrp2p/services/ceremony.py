@@ -96,6 +96,8 @@ class _Part:
     """When we respond without the deals that we still lack."""
 
     concluded: _Concluded | None = None
+    is_doubted: bool = False
+    """Whether the group that is reshared may be false: with it we do not come to what was confirmed."""
 
     @property
     def work(self) -> int:
@@ -274,7 +276,7 @@ class Ceremonies:
         """Return the group that a session reshares: the one we hold, or what a dealer gives us.
 
         Once the session is confirmed the board no longer names the old group. A wrong one is harmless
-        then: with it nothing comes to the confirmed group.
+        then: with it nothing comes to the confirmed group, and another dealer is asked.
         """
         dealers = _nodes(session.dealers)
         wanted = sitting.group_hash if sitting.session < session.number else None
@@ -285,8 +287,8 @@ class Ceremonies:
 
         seat, part = self.seats.before(session.number), self._part
         held = [seat.group] if seat else []
-        if part is not None and part.ceremony.session == session.number and part.ceremony.old:
-            held.append(part.ceremony.old)
+        if part is not None and part.ceremony.session == session.number and not part.is_doubted:
+            held += [part.ceremony.old] if part.ceremony.old else []
         found = next(filter(is_it, held), None)
         if found is None:
             found = await self._asked_group(session, is_it)
@@ -454,12 +456,13 @@ class Ceremonies:
             return  # `_keep_seats` follows a start that moves
         await self._gather(part, session)
         concluded = await self._conclude(part, session)
-        if concluded is None:
+        if concluded is not None and concluded.group.hash() == session.group_hash:
+            await self._sit(concluded.group, concluded.share, session.starts_ms)
             return
-        if concluded.group.hash() != session.group_hash:
+        part.is_doubted = True
+        if concluded is not None or self._seen.outcome:
+            self._seen.outcome = ""  # the session has made a group, if not to us
             self._seen.trouble = "the board's deals make another group than was confirmed"
-            return
-        await self._sit(concluded.group, concluded.share, session.starts_ms)
 
     async def _sit(self, group: Group, share: GovernorShare | None, starts_ms: UnixMs) -> None:
         await self.safe.put_group(group, share)

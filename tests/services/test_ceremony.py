@@ -16,11 +16,12 @@ from nacl.public import SealedBox
 from nacl.signing import VerifyKey
 
 from stkrp2p.core import threshold
-from stkrp2p.core.council import COUNCIL_PROTOCOL, AskDeal
+from stkrp2p.core.council import COUNCIL_PROTOCOL, AskDeal, AskGroup, read_question
 from stkrp2p.core.crypto import Secret
 from stkrp2p.core.deal import Ceremony, Deal, Dealer, _polynomials, deal_of, justification_of
 from stkrp2p.core.group import Group, Purpose, combine, is_partial, partial_sign
-from stkrp2p.core.wire import ANSWER_BYTES_MAX, encode
+from stkrp2p.core.types import NodeId
+from stkrp2p.core.wire import ANSWER_BYTES_MAX, decode, encode
 from stkrp2p.ports import Phase, SafeError, Unreachable
 from stkrp2p.services.council_report import council_report
 from tests.services.ceremony_kit import MESSAGE, PHASE_S, Desk, Hall, play
@@ -750,6 +751,42 @@ def test_who_joins_waits_for_the_group_that_is_reshared(tmp_path: Path) -> None:
         assert joins.ceremonies.state.trouble == "nobody gives us the group that session 2 reshares"
         hall.split()
         await hall.until_seated([*hall.desks[:2], joins], session=2)
+
+    play(tmp_path, story)
+
+
+def gives_another_group(desk: Desk) -> None:
+    """Let a governor lie about the group that was reshared."""
+    assert desk.edge is not None
+    honest = desk.edge.handlers[COUNCIL_PROTOCOL]
+
+    async def answer(peer: NodeId, frame: bytes) -> bytes:
+        said = await honest(peer, frame)
+        if not said or not isinstance(read_question(frame), AskGroup):
+            return said
+        group = decode(said, Group)
+        swapped = tuple(reversed(group.commitments))
+        return encode(msgspec.structs.replace(group, commitments=swapped))
+
+    desk.edge.serve(COUNCIL_PROTOCOL, answer, answer_bytes_max=ANSWER_BYTES_MAX)
+
+
+def test_who_is_told_of_a_false_group_after_a_resharing_asks_another_governor(
+    tmp_path: Path,
+) -> None:
+    async def story(hall: Hall) -> None:
+        await ceremony(hall)
+        await hall.until_seated(hall.desks)
+        joins, receivers = hall.add("joins"), hall.desks[:2]
+        await hall.support(*receivers, receivers=[*receivers, joins])
+        await hall.until_seated(receivers, session=2)
+        gives_another_group(receivers[1])
+        await hall.start(joins)
+        await hall.until(lambda: joins.running and joins.ceremonies._part)
+        part = joins.ceremonies._part
+        assert part is not None
+        assert part.ceremony.old not in {None, *(s.group for s in receivers[0].seats)}
+        await hall.until_seated([*receivers, joins], session=2)
 
     play(tmp_path, story)
 
