@@ -581,6 +581,25 @@ def test_partials_are_given_of_due_rounds_only() -> None:
     in_council(story)
 
 
+def test_who_asks_for_long_lists_again_and_again_holds_up_nobody_that_asks_for_one_partial() -> (
+    None
+):
+    async def story(world: World) -> None:
+        governor = world.all[3]
+        await world.until(2, after_s=0.9)
+        governor.clock.ahead_ms = 500 * SHORT.period_ms
+        given, most = governor.maker._own, 300
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(partials_of, governor, 1, most)
+            await trio.lowlevel.checkpoint()
+            assert await partials_of(governor, most + 1, 1) is not None
+            assert len(given) < most // 10
+        assert len(given) >= most
+
+    in_council(story)
+
+
 def test_who_holds_no_share_gives_none_and_makes_none() -> None:
     async def story(world: World) -> None:
         group = share_of(world.all[0]).group
