@@ -95,6 +95,20 @@ def safe_failure(error: SafeError) -> Failure:
 
 
 @contextmanager
+def usage_failures(*, is_json: bool) -> Iterator[None]:
+    """Turn a wrong command line into a failure for scripts; people are shown the usage."""
+    try:
+        yield
+    except click.UsageError as error:
+        if not is_json:
+            raise
+        path = "" if error.ctx is None else f"{error.ctx.command_path} --help"
+        failure = Failure(error.format_message(), hint=path, code=Exit.USAGE)
+        failure.is_json = True
+        raise failure from error
+
+
+@contextmanager
 def config_failures() -> Iterator[None]:
     """Turn a wrong setting into a failure."""
     from stkrp2p.config import ConfigError  # noqa: PLC0415  - 60 ms

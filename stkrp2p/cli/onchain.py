@@ -171,9 +171,9 @@ def _chain_failures() -> Iterator[None]:
                 hint="send ether to the account, then run the command again",
             ) from error
         why, hint = advice_of(error)
-        raise Failure(
-            "the contract refuses", why=_RULES.get(error.rule) or why, hint=hint
-        ) from error
+        undone = error.transaction
+        what = f"{undone} was reverted" if undone else "the contract refuses"
+        raise Failure(what, why=_RULES.get(error.rule) or why, hint=hint) from error
     except ChainUnavailable as error:
         raise Failure(
             "Ethereum cannot be asked",

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stkrp2p.cli.errors import usage_failures
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
@@ -59,6 +61,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 """Our own commands and what each does; `stkrp2p.cli.<name>` has it as `command`."""
 
 _OWN = {name: text for section in SECTIONS.values() for name, text in section.items()}
+_IS_JSON = f"{__name__}.is_json"
+"""Where the context has whether `--json` stands anywhere: a wrong line cannot be read by its options."""
+
 _MODULES = {"id": "identity", "config": "settings"}
 """Modules that are named otherwise than their command."""
 
@@ -91,6 +96,17 @@ class RootGroup(click.Group):
             joined = joined_commands().get(cmd_name)
             found = None if joined is None else joined.load()
         return found if isinstance(found, click.Command) else None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options before the command; note for all commands whether JSON is asked for."""
+        ctx.meta[_IS_JSON] = "--json" in args
+        with usage_failures(is_json=ctx.meta[_IS_JSON]):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; what is wrong with its own line is told as it was asked for."""
+        with usage_failures(is_json=ctx.meta[_IS_JSON]):
+            return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

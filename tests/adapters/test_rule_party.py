@@ -11,11 +11,13 @@ import pytest
 from stkrp2p.adapters.chain import Rejected
 from stkrp2p.adapters.chain.rule import RuleChain, decisions, reason_of
 from stkrp2p.adapters.chain.rule.party import Party
+from stkrp2p.adapters.chain.rule.proposals import Choice
+from stkrp2p.adapters.chain.wallet import OUT_OF_GAS
 from stkrp2p.adapters.deploy import ANKR
 from stkrp2p.core.policy import Parameter
 from stkrp2p.ports import ChainUnavailable
-from tests.adapters.chain_kit import Toxic, Toxin, rpc
-from tests.adapters.market_kit import CAROL, ERIN, MarketNet, address_of, rich, seat
+from tests.adapters.chain_kit import Toxic, Toxin, block, rpc
+from tests.adapters.market_kit import CAROL, ERIN, VALUES, MarketNet, address_of, rich, seat
 
 if TYPE_CHECKING:
     import trio
@@ -61,6 +63,26 @@ async def no_pending_block(toxic: Toxic, stream: trio.SocketStream, body: bytes)
     await toxic.reply(stream, await toxic.forward(json.dumps(question).encode()))
 
 
+async def vote_ends_meanwhile(toxic: Toxic, stream: trio.SocketStream, body: bytes) -> None:
+    """An endpoint that mines a transaction when a vote is over that ran at its estimate."""
+    if json.loads(body)["method"] == "eth_sendRawTransaction":
+        rpc(toxic.upstream, "evm_increaseTime", VALUES[Parameter.VOTING_S])
+    await toxic.reply(stream, await toxic.forward(body))
+
+
+async def estimates_low(toxic: Toxic, stream: trio.SocketStream, body: bytes) -> None:
+    """An endpoint that takes every call for the cheapest one."""
+    if json.loads(body)["method"] == "eth_estimateGas":
+        await toxic.reply(stream, b'{"jsonrpc": "2.0", "id": 1, "result": "0x5208"}')
+    else:
+        await toxic.reply(stream, await toxic.forward(body))
+
+
+def last_transaction(net: MarketNet) -> str:
+    [sent] = block(net.url)["transactions"]
+    return sent
+
+
 async def through(nursery: trio.Nursery, net: MarketNet, toxin: Toxin) -> Toxic:
     toxic = Toxic(net.url, toxin=toxin)
     await nursery.start(toxic.run)
@@ -97,6 +119,42 @@ async def test_a_stake_estimated_in_the_second_of_the_one_before_has_gas_for_a_l
         for staked in (ANKR, 2 * ANKR):
             await erin.send(await erin.council.stake_to(staked))
         assert await erin.council.stake(address_of(ERIN)) == 2 * ANKR
+    finally:
+        erin.close()
+
+
+async def test_a_reverted_transaction_is_told_by_the_rule_that_it_met_in_its_block(
+    market_net: MarketNet, nursery: trio.Nursery
+) -> None:
+    await seat(market_net)
+    toxic = await through(nursery, market_net, vote_ends_meanwhile)
+    direct = market_net.party(CAROL)
+    await direct.send(await direct.proposals.propose([], summary="a matter"))
+    carol = RuleChain(market_net.genesis, market_net.market, [toxic.url], account_key=CAROL)
+    try:
+        vote = await carol.proposals.vote(1, Choice.YES)
+        with pytest.raises(Rejected) as late:
+            await carol.send(vote)
+        assert late.value.rule == "VotingOver"
+        assert late.value.transaction == last_transaction(market_net)
+        assert reason_of(late.value).startswith("the time to vote on this proposal is over (Voting")
+    finally:
+        carol.close()
+
+
+async def test_a_transaction_that_ran_out_of_gas_is_told_as_such(
+    market_net: MarketNet, nursery: trio.Nursery
+) -> None:
+    rich(market_net, ERIN)
+    toxic = await through(nursery, market_net, estimates_low)
+    erin = RuleChain(market_net.genesis, market_net.market, [toxic.url], account_key=ERIN)
+    try:
+        stake = await erin.council.stake_to(ANKR)
+        with pytest.raises(Rejected) as short:
+            await erin.send(stake)
+        assert short.value.rule == OUT_OF_GAS
+        assert short.value.transaction == last_transaction(market_net)
+        assert ": run the command again" in reason_of(short.value)
     finally:
         erin.close()
 

@@ -130,5 +130,36 @@ def test_a_slip_of_the_pen_is_corrected(run):
     assert run("xyzzy").err.endswith("Error: No such command 'xyzzy'.\n")
 
 
+def leaves(command: click.Command, *path: str) -> list[tuple[str, ...]]:
+    """Return the words that call each command below this one."""
+    if not isinstance(command, click.Group):
+        return [path]
+    ctx = click.Context(command)
+    below = {name: command.get_command(ctx, name) for name in command.list_commands(ctx)}
+    return [words for name, each in below.items() if each for words in leaves(each, *path, name)]
+
+
+def test_a_wrong_command_line_is_told_in_json_to_who_asks_for_json(run):
+    called = leaves(root)
+    assert {("gov", "vote"), ("testnet", "market"), ("calc",)} <= set(called)
+    for words in called:
+        ran = run(*words, "--json", "--no-such-option")
+        assert ran.code == 2
+        error = ran.json()["error"]
+        assert error["what"].startswith("No such option")
+        assert error["next"].endswith(" --help")
+        assert error["exit_code"] == 2
+
+
+def test_what_is_wrong_with_a_value_or_a_name_is_told_in_json_too(run):
+    wrong = run("gov", "vote", "none", "yes", "--json").json()["error"]
+    assert wrong["what"].startswith("Invalid value for 'PROPOSAL': 'none' is not a valid integer")
+    assert wrong["next"].endswith(" gov vote --help")
+    unknown = run("statsu", "--json").json()["error"]
+    assert unknown["what"] == "No such command 'statsu'. Did you mean 'status'?"
+    before = run("--json", "status").json()["error"]
+    assert before["what"].startswith("No such option '--json'.")
+
+
 def test_the_version_is_the_packages(run):
     assert run("--version").out == "stkrp2p 0.1.0\n"

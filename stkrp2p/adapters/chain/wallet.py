@@ -35,6 +35,9 @@ GAS_SPARE_MIN = 60_000
 transaction of the block estimated on has just written are updated there, and appended to in a later
 block, at about 20,000 more each. What is not used is not paid."""
 
+OUT_OF_GAS = "OutOfGas"
+"""What stands for a contract's error where a transaction used all the gas that it was allowed."""
+
 BUMP_BLOCKS = 3
 """A transaction that waits longer is offered again at a higher fee."""
 
@@ -52,10 +55,13 @@ _TOO_CHEAP = ("underpriced", "less than block base fee", "fee cap less than", "f
 class Rejected(ChainUnavailable):
     """The contract, or the chain, will not have this transaction; sent again it fares no better."""
 
-    def __init__(self, rule: str, detail: str) -> None:
+    def __init__(self, rule: str, detail: str, *, transaction: str = "") -> None:
         super().__init__(f"rejected: {detail}")
         self.rule = rule
-        """Name of the contract's error, such as `StakeTooLow`; "" if it gave none."""
+        """Name of the contract's error, such as `StakeTooLow`, or `OUT_OF_GAS`; "" if it gave none."""
+
+        self.transaction = transaction
+        """Hash of what was mined and undone, 0x-hex; "" if nothing was."""
 
 
 class Fate(StrEnum):
@@ -312,6 +318,27 @@ class Wallet:
             if receipt is not None:
                 return receipt
         return None
+
+    async def why_reverted(self, endpoint: Endpoint, sent: Sent, receipt: Receipt) -> Rejected:
+        """Return why a transaction was undone: out of gas, or what the call meets in that block.
+
+        Raises:
+            EndpointFailed: The endpoint did not tell.
+        """
+        undone = receipt.transaction
+        if receipt.gas_used >= sent.gas:
+            return Rejected(OUT_OF_GAS, OUT_OF_GAS, transaction=undone)
+        question = self.question(sent.call)
+        try:
+            await endpoint.ask("eth_call", question, hex(receipt.block), parse=str)
+        except Refused as error:
+            met = rejection(error)
+            if isinstance(met, Rejected):
+                met.transaction = undone
+                return met
+            raise met from None
+        # Others changed the state after it, or a call within it had too little gas.
+        return Rejected("", "it would pass now: run the command again", transaction=undone)
 
     async def _bump(self, endpoint: Endpoint, sent: Sent, newest: Block) -> None:
         """Sign a version that pays at least an eighth more: pools want a tenth to replace one."""

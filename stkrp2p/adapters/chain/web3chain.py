@@ -544,8 +544,20 @@ async def send_and_wait(endpoints: Endpoints, wallet: Wallet, call: Call) -> Rec
                 return receipt
             # A node may count a nonce before it has the receipt: replaced is what stays replaced.
             doubts = doubts + 1 if fate is Fate.REPLACED else 0
-            if fate is Fate.REVERTED or doubts > DOUBTS_MAX:
+            if fate is Fate.REVERTED and receipt is not None:
+                raise await _why_reverted(endpoints, wallet, sent, receipt)
+            if doubts > DOUBTS_MAX:
                 raise Rejected("", f"{sent.hashes[-1]} was {fate}")
             await trio.sleep(poll_s)
             poll_s = min(2 * poll_s, MINED_POLL_S_MAX)
     raise ChainUnavailable(f"{sent.hashes[-1]} is not mined: {trouble or 'still waiting'}")
+
+
+async def _why_reverted(
+    endpoints: Endpoints, wallet: Wallet, sent: Sent, receipt: Receipt
+) -> Rejected:
+    """Return why a transaction was undone; that it was is certain, why may be asked in vain."""
+    try:
+        return await endpoints.use(lambda e: wallet.why_reverted(e, sent, receipt))
+    except ChainUnavailable as error:
+        return Rejected("", f"nobody tells why: {error}", transaction=receipt.transaction)
