@@ -204,15 +204,22 @@ def _need_ether(action: Action) -> None:
 def _lines(action: Action) -> list[str]:
     if action.is_done:
         return [f"{action.does}: not sent, {action.done}"]
-    takes = [f"{tokens(action.ankr_wei)} ANKR"] if action.ankr_wei else []
-    takes += [f"{tokens(action.eth_wei)} ETH"] if action.eth_wei else []
+    moves = (
+        ("takes", action.ankr_wei, action.eth_wei),
+        ("gets ", action.gets.ankr_wei, action.gets.eth_wei),
+    )
     lines = [action.does]
-    lines += [f"  takes  {' and '.join(takes)}"] if takes else []
+    lines += [f"  {name}  {_money(ankr, eth)}" for name, ankr, eth in moves if ankr or eth]
     if action.gas_max is None or action.cost_wei_max is None:
         return [*lines, "  gas    not all known before its first transaction is mined"]
     sends = "" if len(action.steps) == 1 else f" in {len(action.steps)} transactions"
     cost = f"at most {action.gas_max:,}{sends}, {tokens(action.cost_wei_max)} ETH"
     return [*lines, f"  gas    {cost}"]
+
+
+def _money(ankr_wei: int, eth_wei: int) -> str:
+    kinds = ((ankr_wei, "ANKR"), (eth_wei, "ETH"))
+    return " and ".join(f"{tokens(wei)} {kind}" for wei, kind in kinds if wei)
 
 
 def _document(done: _Done) -> dict[str, object]:
@@ -224,6 +231,10 @@ def _document(done: _Done) -> dict[str, object]:
         "done": action.done or None,
         "ankr_wei": str(action.ankr_wei),
         "eth_wei": str(action.eth_wei),
+        "gets": {
+            "ankr_wei": str(action.gets.ankr_wei),
+            "eth_wei": str(action.gets.eth_wei),
+        },
         "gas_max": action.gas_max,
         "cost_wei_max": None if action.cost_wei_max is None else str(action.cost_wei_max),
         "transactions": [

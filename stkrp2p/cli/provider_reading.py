@@ -12,9 +12,9 @@ from stkrp2p.core.policy import Parameter
 from stkrp2p.core.types import Operator
 
 if TYPE_CHECKING:
-    from stkrp2p.adapters.chain.rule import RuleChain
+    from stkrp2p.adapters.chain.rule import Money, RuleChain
     from stkrp2p.adapters.chain.rule.auctions import BidState
-    from stkrp2p.adapters.chain.rule.deals import Owed
+    from stkrp2p.adapters.chain.rule.liveness import LivenessChallenge
     from stkrp2p.adapters.chain.rule.providers import ProviderRecord, Sidecar
     from stkrp2p.config import NodeConfig
     from stkrp2p.core.network import Genesis
@@ -42,10 +42,13 @@ class Provider:
     record: ProviderRecord
     stake_min: int
     nodes: tuple[tuple[int, Sidecar], ...]
+    challenges: tuple[tuple[int, LivenessChallenge], ...]
+    """Those of its nodes that are open, by their numbers."""
+
     trades: tuple[Trade, ...]
     """The latest first."""
 
-    owed: Owed
+    owed: Money
     """By deals, and in ANKR also by the market and by challenges."""
 
 
@@ -60,18 +63,26 @@ async def read_provider(
         record=await chain.providers.provider(account),
         stake_min=await chain.policy.get(Parameter.STAKE_MIN),
         nodes=tuple([(n, await chain.providers.sidecar(n)) for n in nodes]),
+        challenges=await _open_challenges(chain, nodes),
         trades=await _trades(chain, genesis, config, account),
         owed=await read_owed(chain, account),
     )
 
 
-async def read_owed(chain: RuleChain, account: Operator) -> Owed:
+async def _open_challenges(
+    chain: RuleChain, nodes: tuple[int, ...]
+) -> tuple[tuple[int, LivenessChallenge], ...]:
+    found = [each for n in nodes for each in (await chain.liveness.of_node(n)).items()]
+    return tuple((number, c) for number, c in found if c.state.name == "OPEN")
+
+
+async def read_owed(chain: RuleChain, account: Operator) -> Money:
     """Return all that an account can collect; raises `ChainUnavailable`."""
-    from stkrp2p.adapters.chain.rule.deals import Owed  # noqa: PLC0415
+    from stkrp2p.adapters.chain.rule import Money  # noqa: PLC0415
 
     owed = await chain.deals.owed(account)
     others = await chain.market.owed(account) + await chain.liveness.owed(account)
-    return Owed(ankr_wei=owed.ankr_wei + others, eth_wei=owed.eth_wei)
+    return Money(ankr_wei=owed.ankr_wei + others, eth_wei=owed.eth_wei)
 
 
 async def _trades(
@@ -132,6 +143,8 @@ def provider_step(shown: Provider) -> str:
         return "stkrp2p provider apply NAME"
     if status == "APPLIED":
         return "wait: the governors vote on the application, stkrp2p gov status"
+    if shown.challenges:
+        return f"stkrp2p provider answer {shown.challenges[0][0]}"
     if shown.owed.ankr_wei or shown.owed.eth_wei:
         return "stkrp2p provider collect"
     if shown.record.unbonding and shown.record.unbonded_at <= shown.now_s:

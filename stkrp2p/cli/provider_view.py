@@ -10,7 +10,7 @@ from stkrp2p.cli.deal_steps import course_document
 from stkrp2p.cli.errors import Exit, Failure, config_failures
 from stkrp2p.cli.onchain import account_secret, ask_rule
 from stkrp2p.cli.options import ReadingCommand, for_node
-from stkrp2p.cli.output import columns, facts, print_json, print_lines, tokens, when
+from stkrp2p.cli.output import columns, facts, print_json, print_lines, span, tokens, when
 from stkrp2p.cli.parties import hexed, provider_called
 from stkrp2p.cli.provider_reading import Provider, Trade, provider_step, read_provider
 from stkrp2p.cli.resources import resources_document, resources_shown
@@ -59,6 +59,9 @@ def _lines(shown: Provider) -> list[str]:
     if shown.nodes:
         rows = [_node(number, sidecar) for number, sidecar in shown.nodes]
         lines += ["", *columns((">node", "blockchain node", "serves"), rows)]
+    for number, challenge in shown.challenges:
+        within = f"within {span(challenge.answer_s)} of the next epoch's anchor"
+        lines.append(f"challenge {number} of node {challenge.registration}: answer it {within}")
     if shown.trades:
         rows = [_trade(trade) for trade in shown.trades]
         lines += ["", *columns((">deal", ">fixed price", "bid", "deal is", "next"), rows)]
@@ -138,6 +141,15 @@ def _document(shown: Provider) -> dict[str, object]:
                 "challenge": sidecar.challenge or None,
             }
             for number, sidecar in shown.nodes
+        ],
+        "challenges": [
+            {
+                "challenge": number,
+                "registration": challenge.registration,
+                "challenged_at_s": challenge.challenged_at,
+                "answer_s": challenge.answer_s,
+            }
+            for number, challenge in shown.challenges
         ],
         "deals": [_trade_document(trade) for trade in shown.trades],
         "owed": {"ankr_wei": str(shown.owed.ankr_wei), "eth_wei": str(shown.owed.eth_wei)},

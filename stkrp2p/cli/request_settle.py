@@ -138,16 +138,25 @@ class _Settling:
         return await score_where(self._config, self._genesis, NodeId(sidecar.node_id), wanted)
 
     async def _silence(self, course: Course) -> Action | None:
-        """Return what shows that the deal's node was silent in the run, if a challenge does."""
+        """Return what shows that the deal's node was silent in the run, if any challenge does."""
         record = course.record
-        number = (await self._chain.providers.sidecar(record.registration)).challenge
-        challenge = await self._chain.liveness.record(number)
-        if challenge.challenged_at < record.started_at or record.frozen_until > course.now_s:
+        if record.frozen_until > course.now_s:
             return None
-        if challenge.state.name == "OPEN":
+        challenges = await self._chain.liveness.of_node(record.registration)
+        for number, challenge in challenges.items():
+            if challenge.challenged_at >= record.started_at:
+                shown = await self._silent(number, challenge)
+                if shown is not None:
+                    return shown
+        return None
+
+    async def _silent(self, number: int, challenge: LivenessChallenge) -> Action | None:
+        """Return what shows by one challenge that the deal's node was silent, if that does."""
+        state = challenge.state
+        if state.name == "OPEN":
             await self._time_out(number, challenge)
-            challenge = await self._chain.liveness.record(number)
-        if challenge.state.name != "SILENT":
+            state = (await self._chain.liveness.record(number)).state
+        if state.name != "SILENT":
             return None
         return await self._unless(self._chain.deals.fail_silent(self._deal, number), "NotSilent")
 

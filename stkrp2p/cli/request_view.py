@@ -17,9 +17,9 @@ from stkrp2p.cli.provider_reading import read_owed
 from stkrp2p.core.types import Operator
 
 if TYPE_CHECKING:
-    from stkrp2p.adapters.chain.rule import RuleChain
+    from stkrp2p.adapters.chain.rule import Money, RuleChain
     from stkrp2p.adapters.chain.rule.auctions import Shortlist
-    from stkrp2p.adapters.chain.rule.deals import Owed, RequesterRecord
+    from stkrp2p.adapters.chain.rule.deals import RequesterRecord
     from stkrp2p.config import Loaded, NetworkFile
 
 LOOKED_MAX = 20
@@ -35,7 +35,7 @@ class Requester:
     courses: tuple[Course, ...]
     """The latest first."""
 
-    owed: Owed
+    owed: Money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

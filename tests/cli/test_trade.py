@@ -147,7 +147,7 @@ def test_somebody_becomes_a_provider_by_the_commands_that_status_names(stage):
     stage.does(BOB, "provider", "update", "--price", "80")
     assert stage.shows(ALICE, "provider", "status", "bob's barn")["price_wei"] == str(80 * ANKR)
     stage.does(BOB, "provider", "node", "remove", 2)
-    stage.does(BOB, "provider", "leave")
+    assert "\n  gets   1,000 ANKR\n" in stage.does(BOB, "provider", "leave")
     assert "not free yet" in stage.tells(BOB, "provider", "withdraw").err
     stage.net.wait(VALUES[Parameter.UNBOND_S] + 1)
     assert next_of(stage.does(BOB, "provider", "status")) == "stkrp2p provider withdraw"
@@ -195,8 +195,11 @@ def test_a_deal_goes_from_the_quote_to_the_last_payment(trade, stage):
         "collect what deals owe the account",
     ]
     assert next_of(stage.does(ERIN, "provider", "status")) == "stkrp2p provider collect"
+    due = stage.does(ERIN, "provider", "collect", "--dry-run").splitlines()
+    assert due[:2] == ["collect what deals owe the account", "  gets   12 ANKR and 16 ETH"]
     [action] = stage.shows(ERIN, "provider", "collect")["actions"]
     assert action["does"] == "collect what deals owe the account"
+    assert action["gets"] == {"ankr_wei": str(12 * ANKR), "eth_wei": str(16 * ANKR)}
     done = stage.shows(ALICE, "request", "status", 1)
     assert (done["state"], done["paid_wei"], done["fp_wei"]) == (
         "completed",
@@ -248,6 +251,8 @@ def test_a_node_that_is_doubted_answers_by_its_anchored_score(trade, stage):
     running(trade, stage)
     doubted = stage.shows(ALICE, "request", "doubt", 1)
     assert doubted["actions"][0]["ankr_wei"] == str(VALUES[Parameter.CHALLENGE_BOND])
+    assert next_of(stage.does(ERIN, "provider", "status")) == "stkrp2p provider answer 1"
+    assert "challenge 1 of node 0: answer it within " in stage.does(ERIN, "provider", "status")
     none_yet = stage.tells(ERIN, "provider", "answer", 1)
     assert "there is no answer to challenge 1 yet" in none_yet.err
 
@@ -262,6 +267,7 @@ def test_a_node_that_is_doubted_answers_by_its_anchored_score(trade, stage):
     trade.store(stage.config(ERIN).parent)
     assert next_of(stage.does(ERIN, "provider", "answer", 1)) == "stkrp2p provider collect"
     stage.does(ERIN, "provider", "collect")
+    assert "challenge 1" not in stage.does(ERIN, "provider", "status")
 
 
 def test_no_bond_is_taken_to_doubt_a_deal_that_does_not_run(stage):
@@ -295,6 +301,28 @@ def test_a_node_that_does_not_answer_is_shown_to_be_silent(trade, stage):
         "show by challenge 1 that the provider failed deal 1",
     ]
     assert stage.shows(ALICE, "request", "status", 1)["state"] == "failed"
+
+
+def test_a_later_challenge_hides_no_silence_before_it(trade, stage):
+    # R41: `settle` looks at each challenge of the run, not at the latest alone.
+    running(trade, stage)
+    stage.does(ALICE, "request", "doubt", 1)
+    first = next_epoch(stage)
+    pass_epoch(stage.net, first)
+
+    async def anchor():
+        for epoch in range(1, first + 1):
+            await trade.anchor(epoch, erin={"last_verdict": Verdict.DOWN})
+
+    trio.run(anchor)
+    trade.store(stage.config(ALICE).parent)
+    stage.net.wait(VALUES[Parameter.ANSWER_S])
+    stage.does(FRANK, "request", "doubt", 1)
+    settled = stage.does(ALICE, "request", "settle", 1)
+    assert [line for line in settled.splitlines() if line.startswith("show")] == [
+        "show that challenge 1 went unanswered",
+        "show by challenge 1 that the provider failed deal 1",
+    ]
 
 
 def test_a_dispute_is_ruled_by_vote_and_its_loss_is_paid_once_there_is_a_price(trade, stage):

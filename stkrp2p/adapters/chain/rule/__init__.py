@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stkrp2p.adapters.chain.rule.actions import Action, Step
+from stkrp2p.adapters.chain.rule.actions import Action, Money, Step
 from stkrp2p.adapters.chain.rule.council import Council
 from stkrp2p.adapters.chain.rule.deals import Deals
 from stkrp2p.adapters.chain.rule.epochs import Epochs
@@ -44,7 +44,7 @@ from stkrp2p.adapters.chain.rule.voter_rewards import VoterRewards
 from stkrp2p.adapters.chain.wallet import FEE_WEI_MAX, Receipt, Rejected
 from stkrp2p.core.network import Genesis, MarketAddresses
 
-__all__ = ["Action", "Receipt", "Rejected", "RuleChain", "Step", "advice_of", "reason_of"]
+__all__ = ["Action", "Money", "Receipt", "Rejected", "RuleChain", "Step", "advice_of", "reason_of"]
 
 
 class RuleChain:

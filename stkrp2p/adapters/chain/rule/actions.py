@@ -20,6 +20,17 @@ from stkrp2p.adapters.chain.wallet import GAS_MAX, Call, Rejected, Wallet, gas_a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Money:
+    """Amounts of both kinds, in 10^-18."""
+
+    ankr_wei: int = 0
+    eth_wei: int = 0
+
+
+NOTHING = Money()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One transaction of an action."""
 
@@ -47,6 +58,10 @@ class Action:
 
     ankr_wei: int = 0
     """What the contract takes from the account."""
+
+    gets: Money = NOTHING
+    """What it brings whoever the action names, the account unless another is; nothing if that
+    depends on what the contract finds."""
 
     fee_wei: int = 0
     """Most offered for a unit of gas."""

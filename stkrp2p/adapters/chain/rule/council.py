@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stkrp2p.adapters.chain.rule.actions import Action
+from stkrp2p.adapters.chain.rule.actions import Action, Money
 from stkrp2p.adapters.chain.rule.party import Party
 from stkrp2p.core.types import NodeId, Operator
 from stkrp2p.ports import Governor
@@ -210,8 +210,9 @@ class Council:
             CONTRACT,
             "unstake",
             max(0, above),
-            does="ask a part of the stake back",
+            does="ask a part of the stake back, to withdraw it later",
             done="" if above > 0 else "no more is staked",
+            gets=Money(ankr_wei=max(0, above)),
         )
 
     async def withdraw(self) -> Action:
@@ -222,6 +223,7 @@ class Council:
             "withdraw",
             does="withdraw what was asked back of the stake",
             done="" if leaving.amount else "nothing is on its way back",
+            gets=Money(ankr_wei=leaving.amount),
         )
 
     async def back(self, election: int, candidate: bytes) -> Action:
@@ -293,6 +295,7 @@ class Council:
             "handOnSlashed",
             does="hand what was slashed to the reward pot",
             done="" if slashed else "nothing that was slashed waits",
+            gets=Money(ankr_wei=slashed),
         )
 
 

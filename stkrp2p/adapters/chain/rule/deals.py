@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from stkrp2p.adapters.chain.rule.actions import Action
+from stkrp2p.adapters.chain.rule.actions import NOTHING, Action, Money
 from stkrp2p.adapters.chain.rule.party import Party
 from stkrp2p.adapters.chain.rule.proofs import ProvedScore
 from stkrp2p.core.economics import Resources
@@ -130,14 +130,6 @@ class RequesterRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owed:
-    """What an account can collect."""
-
-    ankr_wei: int
-    eth_wei: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Assigned:
     """A deal that a requester and a provider have."""
 
@@ -180,9 +172,9 @@ class Deals:
         shape = tuple[Operator, ...]
         return await self._party.read(CONTRACT, "requesters", first, count, shape=shape)
 
-    async def owed(self, account: bytes) -> Owed:
+    async def owed(self, account: bytes) -> Money:
         """Return what an account can collect."""
-        return Owed(
+        return Money(
             ankr_wei=await self._party.read(CONTRACT, "ankrOf", account, shape=int),
             eth_wei=await self._party.read(CONTRACT, "ethOf", account, shape=int),
         )
@@ -254,12 +246,12 @@ class Deals:
     async def collect(self) -> Action:
         """Prepare to collect all that the deals owe us."""
         owed = await self.owed(await self._party.account())
-        is_owed = owed.ankr_wei or owed.eth_wei
         return await self._party.prepare(
             CONTRACT,
             "collect",
             does="collect what deals owe the account",
-            done="" if is_owed else "deals owe the account nothing",
+            done="deals owe the account nothing" if owed == NOTHING else "",
+            gets=owed,
         )
 
     # What anybody does.
@@ -312,7 +304,8 @@ class Deals:
             "flush",
             pot,
             does=f"hand the pot 0x{pot.hex()} what it is owed",
-            done="" if owed.ankr_wei or owed.eth_wei else "the pot is owed nothing",
+            done="the pot is owed nothing" if owed == NOTHING else "",
+            gets=owed,
         )
 
     async def _end(self, deal: int, function: str, *more: object, does: str) -> Action:

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from stkrp2p.adapters.chain.challenges import header_fields
-from stkrp2p.adapters.chain.rule.actions import Action
+from stkrp2p.adapters.chain.rule.actions import Action, Money
 from stkrp2p.adapters.chain.rule.party import Party
 from stkrp2p.adapters.chain.rule.proofs import ProvedScore
 from stkrp2p.adapters.chain.rule.providers import CONTRACT, Providers
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.types import Operator
+
+CHALLENGES_MAX = 64
+"""Challenges of a node looked at, the latest ones: no two are opened within an epoch while one is open."""
 
 
 class ChallengeState(IntEnum):
@@ -38,6 +41,11 @@ class LivenessChallenge:
     """In 10^-18 ANKR."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Challenged:
+    challenge: int
+
+
 class Liveness:
     """Reads challenges; prepares what doubters, providers and anybody do with them.
 
@@ -53,6 +61,16 @@ class Liveness:
     async def record(self, challenge: int) -> LivenessChallenge:
         """Return a liveness challenge; its state is `NONE` if there is none of this number."""
         return await self._party.read(CONTRACT, "challengeOf", challenge, shape=LivenessChallenge)
+
+    async def of_node(self, registration: int) -> dict[int, LivenessChallenge]:
+        """Return a node's challenges by their numbers, the oldest first, `CHALLENGES_MAX` at most."""
+        if not (await self._providers.sidecar(registration)).challenge:
+            return {}
+        said = await self._party.events(
+            CONTRACT, "Challenged", shape=_Challenged, registration=registration
+        )
+        numbers = [each.challenge for each in said[-CHALLENGES_MAX:]]
+        return {number: await self.record(number) for number in numbers}
 
     async def owed(self, account: bytes) -> int:
         """Return what bonds came to for an account, in 10^-18 ANKR."""
@@ -105,6 +123,7 @@ class Liveness:
             "collect",
             does="collect what challenges' bonds came to",
             done="" if owed else "nothing is owed to the account",
+            gets=Money(ankr_wei=owed),
         )
 
     async def _decide(self, challenge: int, function: str, *more: object, does: str) -> Action:

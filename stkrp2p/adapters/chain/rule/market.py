@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple
 
 from stkrp2p.adapters.bids import SealedBid
-from stkrp2p.adapters.chain.rule.actions import Action
+from stkrp2p.adapters.chain.rule.actions import Action, Money
 from stkrp2p.adapters.chain.rule.auctions import (
     AuctionRecord,
     BidRecord,
@@ -153,6 +153,7 @@ class Market:
             deal,
             does=f"get the bond for deal {deal} back",
             done="the bond came back" if known.state == BidState.RELEASED else "",
+            gets=Money(ankr_wei=(await self.auction(deal)).bond_wei),
         )
 
     # What anybody does.
@@ -189,6 +190,7 @@ class Market:
             "collect",
             does="collect what the market owes the account",
             done="" if owed else "the market owes the account nothing",
+            gets=Money(ankr_wei=owed),
         )
 
     async def _same(self, request: Request) -> int | None:

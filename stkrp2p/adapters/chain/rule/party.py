@@ -17,7 +17,7 @@ from stkrp2p.adapters.chain.endpoint import (
     unhex,
 )
 from stkrp2p.adapters.chain.follower import latest_block
-from stkrp2p.adapters.chain.rule.actions import Action, Step, gas_of
+from stkrp2p.adapters.chain.rule.actions import NOTHING, Action, Money, Step, gas_of
 from stkrp2p.adapters.chain.rule.logs import find_logs
 from stkrp2p.adapters.chain.wallet import (
     FEE_WEI_MAX,
@@ -173,6 +173,7 @@ class Party:
         done: str = "",
         ankr_wei: int = 0,
         value_wei: int = 0,
+        gets: Money = NOTHING,
     ) -> Action:
         """Prepare a call, and before it the allowance that it needs.
 
@@ -184,6 +185,7 @@ class Party:
             done: What the chain shows already; nothing is sent then.
             ankr_wei: What the contract takes from the account.
             value_wei: Ether that goes with the call.
+            gets: What it brings whoever `does` names.
 
         Raises:
             Rejected: The contract would not have it: `rule` says why.
@@ -206,6 +208,7 @@ class Party:
                 does=does,
                 steps=steps,
                 ankr_wei=ankr_wei,
+                gets=gets,
                 fee_wei=fee,
                 balance_wei=await wallet.balance(endpoint),
                 ankr_balance_wei=await self._balance(endpoint, wallet),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from enum import IntEnum
 
-from stkrp2p.adapters.chain.rule.actions import Action
+from stkrp2p.adapters.chain.rule.actions import Action, Money
 from stkrp2p.adapters.chain.rule.party import Party
 from stkrp2p.adapters.chain.rule.proofs import ProvedMember, ProvedScore
 from stkrp2p.core.economics import Resources
@@ -208,8 +208,9 @@ class Providers:
             CONTRACT,
             "unstake",
             max(0, above),
-            does="ask a part of the stake back",
+            does="ask a part of the stake back, to withdraw it later",
             done="" if above > 0 else "no more is staked",
+            gets=Money(ankr_wei=max(0, above)),
         )
 
     async def resign(self) -> Action:
@@ -218,8 +219,9 @@ class Providers:
         return await self._party.prepare(
             CONTRACT,
             "resign",
-            does="stop being a provider and ask the whole stake back",
+            does="stop being a provider and ask the whole stake back, to withdraw it later",
             done="the provider is leaving" if known.status is Status.LEAVING else "",
+            gets=Money(ankr_wei=known.stake),
         )
 
     async def withdraw(self) -> Action:
@@ -230,6 +232,7 @@ class Providers:
             "withdraw",
             does="withdraw what was asked back of the stake",
             done="" if known.unbonding else "nothing is on its way back",
+            gets=Money(ankr_wei=known.unbonding),
         )
 
     async def add_node(self, registration: int, chain_node: bytes, proved: ProvedMember) -> Action:

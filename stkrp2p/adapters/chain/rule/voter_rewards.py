@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stkrp2p.adapters.chain.rule.actions import Action
+from stkrp2p.adapters.chain.rule.actions import Action, Money
 from stkrp2p.adapters.chain.rule.party import Party
 
 CONTRACT = "VoterRewards"
@@ -45,6 +45,7 @@ class VoterRewards:
             ballot,
             does=f"claim what voting in ballot {ballot} earned",
             done="" if claimable else "there is nothing to claim",
+            gets=Money(ankr_wei=claimable),
         )
 
     async def reclaim(self, ballot: int) -> Action:
