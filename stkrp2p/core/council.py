@@ -185,15 +185,24 @@ class Heard(Message, frozen=True):
 
 
 def motion_id(network: bytes, slot: int, voids: int, header: Header) -> Digest:
-    """Return what a proposer signs: SHA-256 of the motion's terms (the header binds the proposal)."""
+    """Return SHA-256 of a motion's terms; the header binds the proposal."""
     return sha256(encode([network, header.epoch, slot, voids, header.hash()]))
+
+
+def _signed(network: bytes, epoch: int, slot: int, motion: bytes) -> Digest:
+    """Return what a proposer signs: of which turn its motion is, for who knows the id alone.
+
+    Else one of its motions of another turn could be told against it in this one.
+    """
+    return sha256(encode([network, epoch, slot, motion]))
 
 
 def sign_motion(
     secret: bytes, *, network: bytes, slot: int, voids: int, header: Header, proposal: Proposal
 ) -> Motion:
     """Return a proposer's motion, signed with its node key."""
-    signature = sign(secret, MOTION_TAG, motion_id(network, slot, voids, header))
+    identity = motion_id(network, slot, voids, header)
+    signature = sign(secret, MOTION_TAG, _signed(network, header.epoch, slot, identity))
     return Motion(
         network=network,
         slot=slot,
@@ -217,13 +226,25 @@ def check_motion(motion: Motion, proposer: NodeId) -> None:
     """
     if motion.header.proposal_hash != sha256(encode(motion.proposal)):
         raise ProtocolError("other-proposal")
-    if not is_signed_by(proposer, MOTION_TAG, id_of(motion), motion.signature):
+    if not is_moved_by(proposer, echo_of(motion)):
         raise ProtocolError("bad-signature")
 
 
-def is_moved_by(proposer: NodeId, motion: bytes, signature: bytes) -> bool:
-    """Tell whether the proposer signed the motion with this id."""
-    return is_signed_by(proposer, MOTION_TAG, motion, signature)
+def echo_of(motion: Motion) -> Echo:
+    """Return what is told of a motion."""
+    return Echo(
+        network=motion.network,
+        epoch=motion.header.epoch,
+        slot=motion.slot,
+        motion_id=id_of(motion),
+        signature=motion.signature,
+    )
+
+
+def is_moved_by(proposer: NodeId, echo: Echo) -> bool:
+    """Tell whether the proposer signed the motion with this id, and in this slot of this epoch."""
+    signed = _signed(echo.network, echo.epoch, echo.slot, echo.motion_id)
+    return is_signed_by(proposer, MOTION_TAG, signed, echo.signature)
 
 
 def proposer_of(seed: Digest, slot: int, count: int) -> int:

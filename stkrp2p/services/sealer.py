@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import structlog
 import trio
 
@@ -41,6 +42,7 @@ from stkrp2p.core.council import (
     Motion,
     Vote,
     check_motion,
+    echo_of,
     id_of,
     is_moved_by,
     proposer_of,
@@ -456,19 +458,15 @@ class Sealer:
 
     async def _echo(self, motion: Motion, group: Group, proposer: NodeId) -> None:
         """Tell the others of a motion, and hear whether they know of another."""
-        echo = Echo(
-            network=motion.network,
-            epoch=motion.header.epoch,
-            slot=motion.slot,
-            motion_id=id_of(motion),
-            signature=motion.signature,
-        )
+        echo = echo_of(motion)
         wait_ms = min(ECHO_MS_MAX, slot_ms(self.ledger.params) // ECHO_PARTS)
         answers = await self.council.ask_all(group, echo, EchoHeard, timeout_ms=wait_ms)
         for heard in answers.values():
-            if heard.motion_id and is_moved_by(proposer, heard.motion_id, heard.signature):
-                epoch = Epoch(motion.header.epoch)
-                self._hear(epoch, motion.slot, heard.motion_id, heard.signature)
+            other = msgspec.structs.replace(
+                echo, motion_id=heard.motion_id, signature=heard.signature
+            )
+            if heard.motion_id and is_moved_by(proposer, other):
+                self._hear(Epoch(echo.epoch), echo.slot, heard.motion_id, heard.signature)
 
     async def _check_terms(self, peer: NodeId, motion: Motion, view: EpochView) -> None:
         """Recompute a motion's roots from our own evidence, completed by the proposer's."""
@@ -606,7 +604,7 @@ class Sealer:
         if view is None or seat is None or abs(echo.slot - self.slot(epoch)) > 1:
             return EchoHeard(motion_id=b"", signature=b"")
         proposer = self._proposer(view, echo.slot, seat.group)
-        if is_moved_by(proposer, echo.motion_id, echo.signature):
+        if is_moved_by(proposer, echo):
             self._hear(epoch, echo.slot, echo.motion_id, echo.signature)
         others = self._heard.get((epoch, echo.slot), {})
         for motion, signature in others.items():

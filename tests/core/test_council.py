@@ -6,7 +6,15 @@ import msgspec
 import pytest
 
 from stkrp2p.core.anchor import Header, Proposal
-from stkrp2p.core.council import Motion, check_motion, id_of, is_moved_by, sign_motion
+from stkrp2p.core.council import (
+    Echo,
+    Motion,
+    check_motion,
+    echo_of,
+    id_of,
+    is_moved_by,
+    sign_motion,
+)
 from stkrp2p.core.crypto import node_id_of, sha256
 from stkrp2p.core.types import ProtocolError
 from stkrp2p.core.wire import encode
@@ -41,10 +49,21 @@ def motion(header: Header = HEADER, slot: int = 2, voids: int = 1) -> Motion:
     )
 
 
+def echo() -> Echo:
+    return echo_of(motion())
+
+
 def test_a_motion_that_its_proposer_signed_is_its() -> None:
     check_motion(motion(), PROPOSER)
-    assert is_moved_by(PROPOSER, id_of(motion()), motion().signature)
-    assert not is_moved_by(OTHER, id_of(motion()), motion().signature)
+    assert is_moved_by(PROPOSER, echo())
+    assert not is_moved_by(OTHER, echo())
+
+
+@pytest.mark.parametrize(
+    "changes", [{"epoch": 4}, {"slot": 3}, {"network": b"n" * 32}, {"motion_id": b"m" * 32}]
+)
+def test_a_motion_is_not_echoed_as_one_of_another_slot(changes: dict[str, object]) -> None:
+    assert not is_moved_by(PROPOSER, msgspec.structs.replace(echo(), **changes))
 
 
 def test_a_motion_that_somebody_else_signed_is_refused() -> None:

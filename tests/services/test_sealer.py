@@ -8,7 +8,15 @@ import msgspec
 import trio
 
 from stkrp2p.core.anchor import SealedAnchor
-from stkrp2p.core.council import AskHeld, GiveVote, Vote, proposer_of, sign_motion
+from stkrp2p.core.council import (
+    AskHeld,
+    GiveVote,
+    Vote,
+    echo_of,
+    id_of,
+    proposer_of,
+    sign_motion,
+)
 from stkrp2p.core.types import Epoch, NodeId, UnixMs
 from stkrp2p.ports import AnchorRecord
 from stkrp2p.services.council import Seat
@@ -89,6 +97,33 @@ def test_motions_of_a_later_epoch_do_not_displace_those_of_the_one_that_is_seale
         sealer._forget()
         assert len(sealer._heard[Epoch(1), slot]) == 2
         assert (Epoch(1), slot - SLOTS_HEARD_MAX) not in sealer._heard
+
+    in_council(story)
+
+
+def test_a_motion_of_a_slot_that_is_over_is_not_echoed_against_its_proposers_next() -> None:
+    async def story(network: SimNetwork) -> None:
+        await network.until_epoch_sealed(1, slack_s=0)
+        asked, liar = network.nodes[0], network.nodes[1].id
+        sealer, stored = sealer_of(asked), await asked.store.epoch(Epoch(0))
+        view, seat = await sealer.ledger.open(Epoch(1)), asked.seats.newest
+        assert stored is not None
+        assert stored.proposal is not None
+        assert view is not None
+        assert seat is not None
+        slot = sealer.slot(Epoch(1))
+        honest = network.member_of[sealer._proposer(view, slot, seat.group)]
+        said = sign_motion(
+            honest.secret,
+            network=view.network,
+            slot=slot,
+            voids=0,
+            header=stored.header,
+            proposal=stored.proposal,
+        )
+        replayed = msgspec.structs.replace(echo_of(said), epoch=1)
+        assert not (await sealer.hear_echo(liar, replayed)).motion_id
+        assert id_of(said) not in sealer._heard.get((Epoch(1), slot), {})
 
     in_council(story)
 
