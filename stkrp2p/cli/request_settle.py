@@ -105,19 +105,22 @@ class _Settling:
             await self._end_running(course)
 
     async def _end_running(self, course: Course) -> None:
-        deals = self._chain.deals
+        deals, until_s = self._chain.deals, course.record.ends_at
         failed = await self._failure(course)
         if failed is not None:
-            await self._do(await deals.fail(self._deal, failed))
-        elif (silent := await self._silence(course)) is not None:
+            until_s = self._genesis.start_ms(Epoch(failed.header.epoch)) // _MS_PER_S
+        # The earlier the failure that is shown, the more of the loss is paid.
+        if (silent := await self._silence(course, until_s=until_s)) is not None:
             await self._do(silent)
+        elif failed is not None:
+            await self._do(await deals.fail(self._deal, failed))
         elif course.now_s >= course.completable_at:
             await self._do(await deals.complete(self._deal))
         else:
             raise self._too_early(course, "it runs or is in review, and no failure is known here")
 
     async def _failure(self, course: Course) -> ProvedScore | None:
-        """Return an anchored score of the run that shows a failure, if the store has one."""
+        """Return the first anchored score of the run that shows a failure, if the store has one."""
         record = course.record
         is_frozen = record.frozen_until > course.now_s
         if is_frozen or not (self._config.data_dir / STORE_FILE).exists():
@@ -137,14 +140,14 @@ class _Settling:
         sidecar = await self._chain.providers.sidecar(record.registration)
         return await score_where(self._config, self._genesis, NodeId(sidecar.node_id), wanted)
 
-    async def _silence(self, course: Course) -> Action | None:
-        """Return what shows that the deal's node was silent in the run, if any challenge does."""
+    async def _silence(self, course: Course, *, until_s: int) -> Action | None:
+        """Return what shows that the node was silent in the run before a time, if a challenge does."""
         record = course.record
         if record.frozen_until > course.now_s:
             return None
         challenges = await self._chain.liveness.of_node(record.registration)
         for number, challenge in challenges.items():
-            if challenge.challenged_at >= record.started_at:
+            if record.started_at <= challenge.challenged_at < until_s:
                 shown = await self._silent(number, challenge)
                 if shown is not None:
                     return shown
@@ -176,9 +179,9 @@ class _Settling:
             return None
         async with open_store(self._config) as store:
             for epoch in await store.epochs(epochs_max=LOOKED_MAX):
-                stored = await store.epoch(epoch)
                 is_after = self._genesis.start_ms(epoch) >= challenged_at * _MS_PER_S
-                if stored and is_after and epoch <= last and not stored.header.is_void:
+                stored = await store.epoch(epoch) if is_after and epoch <= last else None
+                if stored and not stored.header.is_void:
                     return stored.header
         return None
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 Wanted = Callable[[Epoch, "Score"], bool]
 
-LOOKED_MAX = 200
-"""Most epochs that are looked through for a score, the latest ones."""
+LOOKED_MAX = 9_000
+"""Most epochs that are looked through for a score, the latest ones: a year of epochs of an hour."""
 
 
 async def latest_final(chain: RuleChain) -> Epoch:
@@ -114,16 +114,15 @@ async def member_proof(
 async def score_where(
     config: NodeConfig, genesis: Genesis, node: NodeId, wanted: Wanted
 ) -> ProvedScore | None:
-    """Return the latest stored score of a node that is wanted, proved; `None` if there is none.
+    """Return the first stored score of a node that is wanted, proved; `None` if there is none.
 
     Raises:
         Failure: There is no store, or it cannot be read.
     """
     async with open_store(config) as store:
         history = await store.score_history(node, epochs_max=LOOKED_MAX)
-        for epoch, score in reversed(history):
-            stored = await store.epoch(epoch)
-            is_seen = stored is not None and stored.is_anchored and not stored.header.is_void
-            if is_seen and wanted(epoch, score):
+        for epoch, score in history:
+            stored = await store.epoch(epoch) if wanted(epoch, score) else None
+            if stored is not None and stored.is_anchored and not stored.header.is_void:
                 return await score_proof(config, genesis, node, epoch)
     return None

@@ -7,6 +7,7 @@ import trio
 
 from stkrp2p.adapters.chain.rule.prices import Asset
 from stkrp2p.core.policy import Parameter
+from stkrp2p.core.types import Epoch
 from stkrp2p.core.verdict import Verdict
 from testnet import anvil
 from tests.adapters.chain_kit import ALICE, BOB, rpc
@@ -231,6 +232,28 @@ def test_a_provider_that_fails_is_shown_to_by_its_anchored_score_and_pays(trade,
     assert shown["disqualified_until_s"] > stage.net.now_s()
     assert stage.shows(ALICE, "request", "status", 1)["state"] == "failed"
     assert "has opened" not in stage.does(ALICE, "request", "status")
+
+
+def test_of_several_failing_epochs_the_first_is_shown_which_pays_most(trade, stage):
+    # R59: the loss counts from the epoch that is shown.
+    running(trade, stage)
+    first = next_epoch(stage)
+    pass_epoch(stage.net, first + 1)
+
+    async def anchor():
+        for epoch in range(1, first + 2):
+            low = {"uptime_ppm": 100_000, "reliability_ppm": 50_000} if epoch >= first else {}
+            await trade.anchor(epoch, erin=low)
+
+    trio.run(anchor)
+    stage.net.wait(CHALLENGE_S + 1)
+    trade.store(stage.config(ALICE).parent)
+    stage.does(ALICE, "request", "settle", 1)
+    record = stage.ask(lambda chain: chain.deals.deal(1))
+    unserved_s = record.ends_at - stage.net.genesis.start_ms(Epoch(first)) // 1000
+    loss_wei = record.expected_profit_wei * unserved_s // record.length_s
+    owed = stage.shows(ERIN, "provider", "status")["owed"]
+    assert owed["eth_wei"] == str(record.k_eth_wei - loss_wei)
 
 
 def test_a_requester_chooses_a_provider_by_its_name_where_the_rule_lets_it(stage):

@@ -13,7 +13,7 @@ from stkrp2p.adapters.chain.rule.providers import CONTRACT, Providers
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.types import Operator
 
-CHALLENGES_MAX = 64
+CHALLENGES_MAX = 1_024
 """Challenges of a node looked at, the latest ones: no two are opened within an epoch while one is open."""
 
 
