@@ -8,6 +8,7 @@ from stkrp2p.cli.gov_propose import Proposing, ProposingCommand
 from stkrp2p.cli.gov_values import parameter, percent_of, seconds, value_of
 from stkrp2p.cli.output import percent, span
 from stkrp2p.cli.parties import data
+from stkrp2p.cli.policy import amount
 from stkrp2p.cli.resources import (
     Given,
     bandwidth_option,
@@ -16,7 +17,7 @@ from stkrp2p.cli.resources import (
     storage_option,
     whole,
 )
-from stkrp2p.core.policy import Parameter, Unit
+from stkrp2p.core.policy import SPECS, Parameter, Unit
 from stkrp2p.core.types import ONE_BPS
 
 RULES = ("first_price", "vickrey", "requester_choice")
@@ -51,7 +52,7 @@ def set_parameter(*, proposing: Proposing, name: Parameter, value: str) -> None:
     from stkrp2p.adapters.chain.rule import decisions  # noqa: PLC0415
 
     calls = [decisions.set_parameter(proposing.market(), name, number)]
-    proposing.put(calls, summary=f"set {name.label} to {value}")
+    proposing.put(calls, summary=f"set {name.label} to {amount(number, SPECS[name].unit)}")
 
 
 @click.command("project-type", cls=ProposingCommand)

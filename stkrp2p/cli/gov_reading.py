@@ -27,7 +27,10 @@ class Motion:
     record: Proposal
     summary: str
     calls: tuple[str, ...]
-    """What it would do, in words."""
+    """What it would do, as the contracts are called."""
+
+    words: tuple[str, ...]
+    """The same in names and units, for people."""
 
     operation: OperationState
     ready_at: int
@@ -90,6 +93,7 @@ async def read_motions(chain: RuleChain, market: MarketAddresses) -> tuple[Motio
 
 async def _motion(chain: RuleChain, market: MarketAddresses, number: int) -> Motion:
     from stkrp2p.adapters.chain.rule.decisions import told  # noqa: PLC0415
+    from stkrp2p.cli.gov_words import in_words  # noqa: PLC0415
 
     record = await chain.proposals.proposal(number)
     said = await chain.proposals.proposed(number)
@@ -98,6 +102,7 @@ async def _motion(chain: RuleChain, market: MarketAddresses, number: int) -> Mot
         record=record,
         summary=said.summary,
         calls=tuple(told(market, call) for call in said.calls),
+        words=tuple(in_words(market, call) for call in said.calls),
         operation=await chain.proposals.operation_state(number),
         ready_at=await chain.proposals.ready_at(number),
         tally=await chain.proposals.tally(number) if record.ballot else None,

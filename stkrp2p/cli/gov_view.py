@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
@@ -15,14 +14,10 @@ from stkrp2p.cli.onchain import account_secret, ask_rule, market_of
 from stkrp2p.cli.options import ReadingCommand, for_node
 from stkrp2p.cli.output import WIDTH_MAX, columns, facts, print_json, print_lines, tokens, when
 from stkrp2p.cli.parties import hexed
-from stkrp2p.cli.policy import amount
-from stkrp2p.core.policy import SPECS, Parameter
 
 if TYPE_CHECKING:
     from stkrp2p.adapters.chain.rule import RuleChain
     from stkrp2p.config import Loaded, NodeConfig
-
-_SETS = re.compile(r"Policy\.set\(([0-9]+), ([0-9]+)\)")
 
 
 @click.command("status", cls=ReadingCommand)
@@ -120,18 +115,9 @@ def motion_lines(motions: Sequence[Motion], now_s: int) -> list[str]:
     lines = []
     for motion in motions:
         lines += [f"proposal {motion.number}: {motion.summary}"]
-        for text in (_standing(motion, now_s), *(f"calls {_plain(each)}" for each in motion.calls)):
+        for text in (_standing(motion, now_s), *(f"calls {each}" for each in motion.words)):
             lines += wrap(text, WIDTH_MAX, initial_indent="  ", subsequent_indent="    ")
     return lines
-
-
-def _plain(call: str) -> str:
-    """Return a call with a parameter's name and unit in place of numbers; what else, as it is."""
-    found = _SETS.fullmatch(call)
-    if found is None or int(found[1]) >= len(Parameter):
-        return call
-    parameter = Parameter(int(found[1]))
-    return f"Policy.set({parameter.label}, {amount(int(found[2]), SPECS[parameter].unit)})"
 
 
 def _standing(motion: Motion, now_s: int) -> str:

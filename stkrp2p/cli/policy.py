@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stkrp2p.config import Loaded
 
 _PPM_OF_BPS = 100
-_SHARES = ("governance", "providers and requesters", "stakers", "development")
+SHARES = ("governance", "providers and requesters", "stakers", "development")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def _lines(shown: Shown) -> list[str]:
         for parameter, record in shown.parameters.items()
     ]
     lines = columns(("parameter", ">value", ">least", ">most"), rows)
-    shares = zip(_SHARES, shown.distribution, strict=True)
+    shares = zip(SHARES, shown.distribution, strict=True)
     lines += ["", "rewards: " + ", ".join(f"{percent(s * _PPM_OF_BPS)} {n}" for n, s in shares)]
     lines += [f"scoring: version {shown.scoring.version}, 0x{shown.scoring.params_hash.hex()}"]
     return [*lines, "", *_type_lines(shown.project_types)]
@@ -131,7 +131,7 @@ def _document(shown: Shown) -> dict[str, object]:
             | {"rule": kind.rule.name.lower(), "eth_stake_wei": str(kind.eth_stake_wei)}
             for number, kind in shown.project_types.items()
         },
-        "distribution_bps": dict(zip(_SHARES, shown.distribution, strict=True)),
+        "distribution_bps": dict(zip(SHARES, shown.distribution, strict=True)),
         "scoring": {
             "version": shown.scoring.version,
             "params_hash": f"0x{shown.scoring.params_hash.hex()}",

@@ -55,7 +55,7 @@ def test_a_parameter_goes_from_the_invitation_to_its_new_value(stage):
     stage.does(DAVE, "gov", "accept")
 
     proposed = stage.does(CAROL, "gov", "propose", "parameter", "bidbond", "5")
-    assert proposed.startswith("open a proposal: set BidBond to 5\n")
+    assert proposed.startswith("open a proposal: set BidBond to 5 ANKR\n")
     assert next_of(proposed) == "stkrp2p gov vote 1 yes"
     status = stage.does(DAVE, "gov", "status")
     assert "  calls Policy.set(BidBond, 5 ANKR)\n" in status
@@ -190,35 +190,64 @@ def test_an_election_is_opened_stood_in_backed_and_closed(seated):
     assert (shown["phase"], shown["account"]["is_governor"]) == (2, True)
 
 
-def test_every_kind_of_proposal_is_told_in_the_words_of_its_call(seated):
+def test_every_kind_of_proposal_is_told_as_it_is_called_and_in_names_and_units(seated):
     deals = f"0x{seated.net.market.deals.hex()}"
     kinds = [
         (
             (*TYPE, "--cpu", "0.5", "--ram", "2", "--storage", "10", "--bandwidth", "5"),
             "Policy.setProjectType(1, (True, 0, 3, 500000, 995000, 0, 32000000000000000000, "
             "(500, 2000, 10, 5)))",
+            "Policy.setProjectType(1, taken, first_price of the 3 lowest, reliability 50.00 %, "
+            "uptime 99.50 %, failures 0, stake 32 ETH, "
+            "needs 0.5 cores, 2 GB RAM, 10 GB disk, 5 Mbps)",
         ),
         (
             ("ruling", 7, "--failed", "--loss", "0.5"),
             "Deals.rule(7, (0, True, 500000000000000000))",
+            "Deals.rule(7, disputed at 0, failed, loss 0.5 ETH)",
         ),
-        (("ruling", 7, "--not-failed"), "Deals.rule(7, (0, False, 0))"),
-        (("cancel", 7), "Deals.cancel(7)"),
+        (
+            ("ruling", 7, "--not-failed"),
+            "Deals.rule(7, (0, False, 0))",
+            "Deals.rule(7, disputed at 0, not failed)",
+        ),
+        (("cancel", 7), "Deals.cancel(7)", "Deals.cancel(7)"),
         (
             ("distribution", "40", "30", "20", "10"),
             "Policy.setDistribution((4000, 3000, 2000, 1000))",
+            "Policy.setDistribution(40.00 % governance, 30.00 % providers and requesters, "
+            "20.00 % stakers, 10.00 % development)",
         ),
-        (("scoring", 2, "0x" + "5c" * 32), f"Policy.setScoring(2, 0x{'5c' * 32})"),
-        (("delay", "20min"), "Timelock.updateDelay(1200)"),
-        (("tier", deals, "trusted"), f"Providers.setTier({deals}, 2, 0)"),
-        (("revoke", deals), f"Providers.revoke({deals})"),
-        (("release", deals, "--ankr", "5"), f"Pot.release({5 * 10**18}, 0, {deals})"),
-        (("call", deals, "0xdeadbeef"), f"{deals}: 0xdeadbeef"),
+        (
+            ("scoring", 2, "0x" + "5c" * 32),
+            f"Policy.setScoring(2, 0x{'5c' * 32})",
+            f"Policy.setScoring(2, 0x{'5c' * 32})",
+        ),
+        (("delay", "20min"), "Timelock.updateDelay(1200)", "Timelock.updateDelay(20 min)"),
+        (
+            ("tier", deals, "trusted"),
+            f"Providers.setTier({deals}, 2, 0)",
+            f"Providers.setTier({deals}, trusted, 0 ETH)",
+        ),
+        (("revoke", deals), f"Providers.revoke({deals})", f"Providers.revoke({deals})"),
+        (
+            ("release", deals, "--ankr", "5"),
+            f"Pot.release({5 * 10**18}, 0, {deals})",
+            f"Pot.release(5 ANKR, 0 ETH, {deals})",
+        ),
+        (
+            ("call", deals, "0xdeadbeef", "--value", "1"),
+            f"{deals}: 0xdeadbeef with {10**18} wei",
+            f"{deals}: 0xdeadbeef with {10**18} wei",
+        ),
     ]
-    for number, (arguments, call) in enumerate(kinds, start=1):
+    for number, (arguments, call, words) in enumerate(kinds, start=1):
         seated.does(CAROL, "gov", "propose", *arguments)
         motion = seated.shows(CAROL, "gov", "list")["proposals"][-1]
         assert (motion["proposal"], motion["calls"]) == (number, [call])
+        listed = " ".join(seated.does(CAROL, "gov", "list").split())
+        assert f"proposal {number}: " in listed
+        assert listed.endswith(f" calls {words}")
         for key in (CAROL, DAVE):
             seated.does(key, "gov", "vote", number, "abstain")
         seated.net.wait(VOTING_S + 1)

@@ -144,16 +144,31 @@ class Interface:
         Returns:
             `None` if the contract has no such function, or the arguments are not its.
         """
+        found = self._called(data)
+        return None if found is None else (found[0], [_shown(value) for value in found[1]])
+
+    def called_with(self, data: bytes) -> tuple[str, dict[str, Any]] | None:
+        """Read a call: the function's name and its arguments, by their Python names.
+
+        Returns:
+            `None` if the contract has no such function, or the arguments are not its.
+        """
+        found = self._called(data)
+        if found is None:
+            return None
+        parameters = self._entries["function", found[0]]["inputs"]
+        fields: dict[str, Any] = _plain({"type": "tuple", "components": parameters}, found[1])
+        return found[0], fields
+
+    def _called(self, data: bytes) -> tuple[str, tuple[Any, ...]] | None:
         name = self._functions.get(data[:SELECTOR_BYTES])
         if name is None:
             return None
+        types = _types(self._entries["function", name]["inputs"])
         try:
-            values = _decode(
-                _types(self._entries["function", name]["inputs"]), data[SELECTOR_BYTES:]
-            )
+            return name, _decode(types, data[SELECTOR_BYTES:])
         except ValueError:
             return None
-        return name, [_shown(value) for value in values]
 
     @cached_property
     def _functions(self) -> dict[bytes, str]:

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stkrp2p.adapters.chain.abi import interface
 from stkrp2p.adapters.chain.rule.policy import ProjectType
 from stkrp2p.adapters.chain.rule.prices import Source
@@ -114,6 +116,26 @@ def set_delay(market: MarketAddresses, delay_s: int) -> TimelockCall:
 
 def told(market: MarketAddresses, call: TimelockCall) -> str:
     """Return a call as `Policy.set(13, 60)`; its data where we do not know the contract."""
+    contract = _contract_of(market, call)
+    said = None if contract is None else interface(contract).called(call.data)
+    sends = f" with {call.value} wei" if call.value else ""
+    if said is None:
+        return f"0x{call.target.hex()}: 0x{call.data.hex()}{sends}"
+    function, values = said
+    return f"{contract}.{function}({', '.join(values)}){sends}"
+
+
+def fields_of(market: MarketAddresses, call: TimelockCall) -> tuple[str, dict[str, Any]]:
+    """Return a call's function, such as `Policy.set`, and its arguments by their Python names.
+
+    Both are empty where we do not know them.
+    """
+    contract = _contract_of(market, call)
+    said = None if contract is None else interface(contract).called_with(call.data)
+    return ("", {}) if said is None else (f"{contract}.{said[0]}", said[1])
+
+
+def _contract_of(market: MarketAddresses, call: TimelockCall) -> str | None:
     names = {
         market.policy: "Policy",
         market.prices: "Prices",
@@ -123,12 +145,7 @@ def told(market: MarketAddresses, call: TimelockCall) -> str:
         market.insurance: "Pot",
         market.timelock: "Timelock",
     }
-    contract = names.get(call.target)
-    said = None if contract is None else interface(contract).called(call.data)
-    if said is None:
-        return f"0x{call.target.hex()}: 0x{call.data.hex()}"
-    function, values = said
-    return f"{contract}.{function}({', '.join(values)})"
+    return names.get(call.target)
 
 
 def _call(contract: str, place: bytes, function: str, *arguments: object) -> TimelockCall:
