@@ -150,7 +150,7 @@ async def _not_ready(chain: RuleChain, proposal: int, *, is_queued: bool) -> Fai
     if not is_queued:
         return Failure(
             f"proposal {proposal} is not with the timelock",
-            why="it is not closed, it did not pass, or it calls nothing",
+            why="it is not closed, it did not pass, it calls nothing, or its time to be executed is over",
             hint="stkrp2p gov list",
             code=Exit.FAILED,
         )

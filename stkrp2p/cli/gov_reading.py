@@ -38,10 +38,10 @@ class Motion:
     """The stakers' votes, of a referendum."""
 
     def state(self, now_s: int) -> str:
-        """Return how it stands: one word of open, over, queued, ready, executed or its outcome."""
+        """Return how it stands: open, over, queued, ready, executed, expired or its outcome."""
         if self.record.outcome == 0:
             return "open" if now_s < self.record.closes_at else "over"
-        words = ("", "queued", "ready", "executed")
+        words = ("expired" if self.ready_at else "", "queued", "ready", "executed")
         return words[self.operation] or self.record.outcome.name.lower()
 
 

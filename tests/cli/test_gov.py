@@ -89,6 +89,19 @@ def test_what_became_of_a_proposal_that_did_not_pass_is_where_the_hint_says(seat
     assert (refused.code, "next: stkrp2p gov list" in refused.err) == (1, True)
 
 
+def test_a_decision_that_nobody_executes_in_time_expires(seated):
+    seated.does(CAROL, "gov", "propose", "parameter", "BidBond", "5")
+    for key in (CAROL, DAVE):
+        seated.does(key, "gov", "vote", 1, "yes")
+    seated.net.wait(VOTING_S + 1)
+    seated.does(CAROL, "gov", "close", 1)
+    seated.net.wait(DELAY_S + 14 * 86_400)
+    [motion] = seated.shows(CAROL, "gov", "list")["proposals"]
+    assert motion["state"] == "expired"
+    refused = seated.tells(CAROL, "gov", "execute", 1)
+    assert "its time to be executed is over" in refused.err
+
+
 def test_a_governor_slashed_for_absence_is_told_to_stake_before_it_can_vote(seated):
     # Q8
     for number in range(1, VALUES[Parameter.MISSED_VOTES_MAX] + 1):

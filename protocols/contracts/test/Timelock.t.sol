@@ -18,6 +18,7 @@ import {PolicyKit} from "./lib/PolicyKit.sol";
 ///      done by the timelock, after its delay, and by nobody else.
 contract TimelockTest is PolicyKit {
     uint256 private constant DELAY_S = 2 days;
+    uint256 private constant GRACE_S = 14 days;
     uint256 private constant START_S = 1_000_000;
     address private constant COUNCIL = address(0xc0c1);
     address private constant ANYBODY = address(0xa11);
@@ -137,6 +138,27 @@ contract TimelockTest is PolicyKit {
                 Timelock.DelayOutOfBounds.selector, 30 days + 1, DELAY_S, 30 days
             )
         );
+    }
+
+    /// @dev What was decided for today is nobody's to keep for a day that suits him.
+    function test_decisionKeptBack_isCarriedOutInTimeOrNever() public {
+        bytes memory call = abi.encodeCall(policy.set, (Parameter.RewardBps, 7));
+        _queue(address(policy), call);
+        vm.warp(block.timestamp + DELAY_S + GRACE_S);
+        bytes32 id = timelock.hashOperation(address(policy), 0, call, 0, 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                TimelockController.TimelockUnexpectedOperationState.selector, id, READY
+            )
+        );
+        timelock.execute(address(policy), 0, call, 0, 0);
+
+        // It can be decided anew, and waits to the last second.
+        _queue(address(policy), call);
+        vm.warp(block.timestamp + DELAY_S + GRACE_S - 1);
+        timelock.execute(address(policy), 0, call, 0, 0);
+        vm.assertEq(policy.get(Parameter.RewardBps), 7);
+        vm.assertTrue(timelock.isOperationDone(id));
     }
 
     function test_constructor_RevertWhen_ThereIsNoDelay() public {

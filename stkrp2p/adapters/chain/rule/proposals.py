@@ -40,6 +40,8 @@ class OperationState(IntEnum):
     """How far the timelock has come with a decision; the numbers are OpenZeppelin's."""
 
     UNSET = 0
+    """It has none, or had one for too long."""
+
     WAITING = 1
     READY = 2
     DONE = 3

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stkrp2p.adapters.chain.wallet import OUT_OF_GAS, Rejected
+from stkrp2p.adapters.chain.wallet import Rejected
 
 _INTERNAL = "this is for the contracts among themselves; no account calls it"
 _DEPLOYMENT = "the contract was deployed with wrong facts; deploy it anew"
@@ -39,7 +39,7 @@ _TIMELOCK = {
     "TimelockInvalidOperationLength": "targets, values and calls must be equally many",
     "TimelockUnauthorizedCaller": "only the timelock itself may",
     "TimelockUnexecutedPredecessor": "another decision must be carried out first",
-    "TimelockUnexpectedOperationState": "the decision is not ready, or was carried out: stkrp2p gov status",
+    "TimelockUnexpectedOperationState": "the decision is not ready, was carried out, or is too old: stkrp2p gov list",
 }
 
 _COUNCIL = {
@@ -214,14 +214,10 @@ _TOKEN = {
     "SafeCastOverflowedUintDowncast": "the number is too large",
 }
 
-_GAS = {
-    OUT_OF_GAS: "it took more gas than it was allowed, as others came first: run the command again"
-}
-
 REASONS: Mapping[str, str] = (
-    _GAS | _POLICY | _TIMELOCK | _COUNCIL | _PRICES | _PROVIDERS | _MARKET | _DEALS | _TOKEN
+    _POLICY | _TIMELOCK | _COUNCIL | _PRICES | _PROVIDERS | _MARKET | _DEALS | _TOKEN
 )
-"""A sentence for each error, by its name; and for running out of gas."""
+"""A sentence for each error, by its name."""
 
 
 def reason_of(error: Rejected) -> str:
