@@ -92,8 +92,11 @@ class _Part:
     """Our place among the dealers, `None` if we do not deal."""
 
     receiver: int | None = None
-    give_up_ms: UnixMs | None = None
+    give_up_ms: int = 0
     """When we respond without the deals that we still lack."""
+
+    respond_ends_ms: UnixMs | None = None
+    """End of the phase that this is half of; another one after a reorganisation."""
 
     concluded: _Concluded | None = None
     is_doubted: bool = False
@@ -217,8 +220,8 @@ class Ceremonies:
             case Phase.RESPOND:
                 await self._respond(part, session)
             case Phase.JUSTIFY:
+                await self._justify(part, session)  # first: nobody's silence must make us late
                 await self._gather(part, session)
-                await self._justify(part, session)
             case Phase.CONFIRM:
                 await self._gather(part, session)
                 await self._confirm(part, session)
@@ -366,16 +369,20 @@ class Ceremonies:
     async def _gather(
         self, part: _Part, session: BoardSession, within_s: float = GATHER_S_MAX
     ) -> None:
-        posted = posts_of(session).deals
-        if part.deals.missing(posted):
-            await part.deals.gather(posted, within_s=within_s)
+        """Look for the deals that we lack, of those dealers that are not out."""
+        posts = posts_of(session)
+        missing = dkg.lacking(part.ceremony, posts, part.deals.bodies)
+        if missing:
+            wanted = {dealer: posts.deals[dealer] for dealer in missing}
+            await part.deals.gather(wanted, within_s=within_s)
 
     async def _respond(self, part: _Part, session: BoardSession) -> None:
         """Respond once all deals are here, or half of the phase's rest was spent looking for them."""
         now_ms = self.clock.unix_ms()
-        if part.give_up_ms is None:
+        if part.respond_ends_ms != session.phase_ends_ms:
+            part.respond_ends_ms = session.phase_ends_ms
             left_ms = max(0, (session.phase_ends_ms or now_ms) - now_ms)
-            part.give_up_ms = UnixMs(now_ms + left_ms // 2)
+            part.give_up_ms = now_ms + left_ms // 2
         left_ms = part.give_up_ms - now_ms
         await self._gather(part, session, left_ms / 1000 if left_ms > 0 else GATHER_S_MAX)
         if part.receiver is None or session.complaints[part.receiver] is not None:

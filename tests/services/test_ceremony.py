@@ -213,6 +213,28 @@ def test_a_wrong_share_for_one_is_answered_and_its_dealer_stays(tmp_path: Path) 
     play(tmp_path, story, governors=5)
 
 
+def test_who_gives_no_deal_and_no_answer_keeps_no_dealer_from_its_own_answer(
+    tmp_path: Path,
+) -> None:
+    async def story(hall: Hall) -> None:
+        accused, silent = hall.desks[0], hall.desks[4]
+        accused.corrupt = {"tamper": without_shares_for(3)}
+        await ceremony(hall)
+        assert silent.edge is not None
+        silent.edge.serve(COUNCIL_PROTOCOL, hang, answer_bytes_max=0)
+        await hall.until(lambda: hall.record.justified_s)
+        assert hall.record.justified_s - hall.record.responded_s <= 3  # two looks
+        await hall.until(lambda: hall.record.starts_s)
+        assert hall.record.starts_s - PHASE_S - hall.record.justified_s <= 3
+
+    play(tmp_path, story, governors=5)
+
+
+async def hang(_peer: NodeId, _question: bytes) -> bytes:
+    await trio.sleep_forever()
+    raise AssertionError
+
+
 def test_a_wrong_share_that_its_dealer_does_not_answer_for_evicts_it(tmp_path: Path) -> None:
     async def story(hall: Hall) -> None:
         cheat, *honest = hall.desks
@@ -582,6 +604,27 @@ def test_a_seat_that_a_reorganisation_takes_back_is_given_up_and_taken_again(
         assert hall.desks[0].seats.newest.starts_ms > first_ms
 
     play(tmp_path, story)
+
+
+def test_after_a_reorganisation_deals_are_waited_for_as_long_as_before(tmp_path: Path) -> None:
+    async def story(hall: Hall) -> None:
+        ready = trio.Event()
+        hall.desks[0].corrupt = {"answers": lambda _peer, deal: deal if ready.is_set() else None}
+        await ceremony(hall)
+        await hall.until_phase(Phase.RESPOND)
+        await trio.sleep(0.45 * PHASE_S)
+        record = hall.record
+        record.deals.clear()
+        record.complaints.clear()
+        record.opened_s, record.dealt_s = hall.board.now_s, 0
+        await hall.until_phase(Phase.DEAL)
+        await hall.until_phase(Phase.RESPOND)
+        await trio.sleep(0.2 * PHASE_S)
+        ready.set()
+        assert is_made_of(await hall.until_seated(hall.desks), hall.desks)
+        assert set(record.complaints.values()) == {0}
+
+    play(tmp_path, story, governors=5)
 
 
 def test_who_has_another_account_than_the_board_wants_is_told_so(tmp_path: Path) -> None:
