@@ -94,6 +94,11 @@ ASK_PARTS = 4
 FETCH_PARTS = 2
 """And this part of it to show all that; what does not come by then is not in the motion."""
 
+UNEXAMINED = frozenset(
+    {"voids", "not-ready", "turn", "slot", "other-proposal", "bad-signature", "busy"}
+)
+"""Reasons that cost its sender nothing: told in `refusals`, lest motions without end fill a log."""
+
 STAGGER_ROUNDS = 2
 """Rounds by which one governor waits longer than the next before it sends an anchor."""
 
@@ -413,7 +418,8 @@ class Sealer:
     def _refuse(self, index: int, motion: Motion, reason: str) -> Vote:
         word = reason.partition(":")[0]
         self.refusals[word] = self.refusals.get(word, 0) + 1
-        log.warning("motion refused by us", epoch=motion.header.epoch, reason=reason)
+        tell = log.debug if word in UNEXAMINED else log.warning
+        tell("motion refused by us", epoch=motion.header.epoch, reason=reason)
         return Vote(index=index, reason=reason[:REASON_CHARACTERS_MAX], signature=b"")
 
     async def _examine(self, peer: NodeId, motion: Motion, seat: Seat) -> None:
@@ -430,7 +436,10 @@ class Sealer:
             raise Refused("turn: this slot is another governor's")
         if abs(motion.slot - self.slot(epoch)) > 1:
             raise Refused("slot: it is not the time of this slot")
-        check_motion(motion, peer)
+        try:
+            check_motion(motion, peer)
+        except ProtocolError as error:
+            raise Refused(str(error)) from error
         self._hear(epoch, motion.slot, id_of(motion), motion.signature)
         if peer in self._examined:
             raise Refused("busy: another motion of the proposer is looked at")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable
-from itertools import combinations
+from itertools import combinations, permutations
 
 import msgspec
 import pytest
@@ -193,6 +193,14 @@ def test_a_council_of_one_signs_alone() -> None:
         assert share.group.public_key(purpose) == bls.public_key_of(secret)
         assert combine(share.group, purpose, {0: partial}, MESSAGE) == partial
         assert partial == bls.sign(secret, MESSAGE, DOMAINS[purpose])
+
+
+def test_even_with_one_secret_for_both_a_purposes_signature_is_not_the_others() -> None:
+    share = solo_share(node(0), (threshold.secret_of_scalar(5),) * len(Purpose))
+    for purpose, other in permutations(Purpose):
+        partial = partial_sign(share, purpose, MESSAGE)
+        assert is_partial(share.group, purpose, 0, MESSAGE, partial)
+        assert not is_partial(share.group, other, 0, MESSAGE, partial)
 
 
 # ------------------------------------------------------------------------------- the group

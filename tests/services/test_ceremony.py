@@ -606,6 +606,26 @@ def test_a_seat_that_a_reorganisation_takes_back_is_given_up_and_taken_again(
     play(tmp_path, story)
 
 
+def test_shares_of_a_session_that_a_reorganisation_unseats_sign_nothing_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async def story(hall: Hall) -> None:
+        await ceremony(hall)
+        await hall.until_seated(hall.desks)
+        for desk in hall.desks:
+            desk.port.fault = lambda call: "down" if call == "confirm" else ""
+        record = hall.record
+        record.starts_s, record.group_hash, hall.board.sitting = 0, None, 0
+        record.confirmations.clear()
+        record.justified_s = hall.board.now_s
+        await hall.until(lambda: all(d.group is None for d in hall.desks), within_s=PHASE_S / 2)
+        for desk in hall.desks:
+            desk.port.fault = lambda _call: ""
+        await hall.until_seated(hall.desks)
+
+    play(tmp_path, story)
+
+
 def test_after_a_reorganisation_deals_are_waited_for_as_long_as_before(tmp_path: Path) -> None:
     async def story(hall: Hall) -> None:
         ready = trio.Event()

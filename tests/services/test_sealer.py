@@ -128,6 +128,30 @@ def test_a_motion_of_a_slot_that_is_over_is_not_echoed_against_its_proposers_nex
     in_council(story)
 
 
+def test_a_motion_that_its_proposer_did_not_sign_is_refused_with_that_word() -> None:
+    async def story(network: SimNetwork) -> None:
+        await network.until_epoch_sealed(1, slack_s=0)
+        asked, liar = network.nodes[0], network.nodes[1]
+        sealer, stored = sealer_of(asked), await asked.store.epoch(Epoch(0))
+        sealer._proposer = lambda *_: liar.id  # type: ignore[method-assign]
+        assert stored is not None
+        assert stored.proposal is not None
+        motion = sign_motion(
+            asked.secret,
+            network=network.genesis.network_id,
+            slot=max(0, sealer.slot(Epoch(1))),
+            voids=0,
+            header=msgspec.structs.replace(stored.header, epoch=1),
+            proposal=stored.proposal,
+        )
+        vote = await sealer.judge(liar.id, motion)
+        assert vote is not None
+        assert vote.reason == "bad-signature"
+        assert not vote.signature
+
+    in_council(story)
+
+
 def test_nobody_is_asked_for_receipts_again_when_a_governor_asks_about_a_folded_epoch() -> None:
     async def story(network: SimNetwork) -> None:
         await network.until_folded(1)

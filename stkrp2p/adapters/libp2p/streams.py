@@ -22,7 +22,7 @@ import trio
 from stkrp2p.adapters.libp2p.guards import finish, retire
 from stkrp2p.adapters.libp2p.identity import node_from_peer_id
 from stkrp2p.adapters.libp2p.limits import EdgeLimits
-from stkrp2p.core.types import NodeId
+from stkrp2p.core.types import NodeId, ProtocolError
 from stkrp2p.ports import Handler, Unreachable
 
 if TYPE_CHECKING:
@@ -250,6 +250,11 @@ class Answerer:
     async def _answer(self, node: NodeId, question: bytes) -> bytes:
         try:
             return await self._handler(node, question)
+        except ProtocolError as error:
+            # The peer's mistake: it may make any number of them, and must not fill our log.
+            self._counters["handlers_failed"] += 1
+            log.debug("question refused", extra={"node": node.hex(), "error": repr(error)})
+            raise
         except Exception as error:
             self._counters["handlers_failed"] += 1
             log.warning("handler failed", extra={"node": node.hex(), "error": repr(error)})

@@ -9,7 +9,7 @@ import trio.testing
 from edge_kit import Inbox, MachineClock, eventually, introduce, meshed, proxy_to, seed_of
 
 from stkrp2p.adapters.libp2p import ListenError, open_networks
-from stkrp2p.core.types import Judgement
+from stkrp2p.core.types import Judgement, ProtocolError
 from stkrp2p.ports import Unreachable
 
 ECHO = "/stkr/echo/1"
@@ -137,6 +137,21 @@ async def test_an_exception_in_a_handler_closes_that_stream_only(lab):
     well = await alice.ask(bob.node, "/stkr/well/1", b"", timeout_ms=2_000, answer_bytes_max=100)
     assert well == b"echo "
     assert bob.counters()["handlers_failed"] == 1
+
+
+async def test_a_peers_mistakes_are_counted_and_do_not_fill_a_log(lab, caplog):
+    alice, bob = await lab.edge("alice"), await lab.edge("bob")
+
+    async def refuse(node, question):
+        raise ProtocolError("malformed")
+
+    bob.serve(ECHO, refuse, answer_bytes_max=4_096)
+    await introduce(alice, bob)
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            await ask(alice, bob)
+    assert bob.counters()["handlers_failed"] == 3
+    assert not [r for r in caplog.records if r.name == "stkrp2p.edge" and r.levelname != "DEBUG"]
 
 
 async def test_a_protocol_nobody_serves_is_unreachable(lab):
