@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum, auto
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
-from stkrp2p.core.anchor import Header, Proposal
+from stkrp2p.core.anchor import Header, Proposal, SealedAnchor
 from stkrp2p.core.batch import Batch
 from stkrp2p.core.beacon import BeaconRound
 from stkrp2p.core.challenge import Receipt
@@ -249,6 +249,28 @@ class StoredEpoch:
     """How often the contract had voided an anchor when the council signed."""
 
     is_anchored: bool
+
+    @classmethod
+    def of(cls, sealed: SealedAnchor, *, is_anchored: bool) -> Self:
+        """Return what is stored of an epoch that the council sealed."""
+        return cls(
+            header=sealed.header,
+            proposal=sealed.proposal,
+            signature=sealed.signature,
+            voids=sealed.voids,
+            is_anchored=is_anchored,
+        )
+
+    def sealed(self) -> SealedAnchor | None:
+        """Return what the council sealed, `None` unless both proposal and signature are known."""
+        if self.proposal is None or self.signature is None:
+            return None
+        return SealedAnchor(
+            header=self.header,
+            proposal=self.proposal,
+            voids=self.voids,
+            signature=self.signature,
+        )
 
 
 class History(Protocol):

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from stkrp2p.core.anchor import (
     ClosedEpoch,
-    SealedAnchor,
     by_member,
     close_epoch,
     is_sealed_by_council,
@@ -118,15 +117,8 @@ async def replay(genesis: Genesis, store: History, epoch: Epoch) -> Replay:
 
 def is_signed(genesis: Genesis, stored: StoredEpoch) -> bool:
     """Tell whether a stored header carries the council's true signature."""
-    if stored.proposal is None or stored.signature is None:
-        return False
-    sealed = SealedAnchor(
-        header=stored.header,
-        proposal=stored.proposal,
-        voids=stored.voids,
-        signature=stored.signature,
-    )
-    return is_sealed_by_council(genesis, sealed)
+    sealed = stored.sealed()
+    return sealed is not None and is_sealed_by_council(genesis, sealed)
 
 
 async def _view(genesis: Genesis, store: History, epoch: Epoch) -> EpochView:

@@ -450,14 +450,7 @@ class Ledger:
         Raises:
             NoSpace: The disk takes no more.
         """
-        stored = StoredEpoch(
-            header=sealed.header,
-            proposal=sealed.proposal,
-            voids=sealed.voids,
-            signature=sealed.signature,
-            is_anchored=True,
-        )
-        await self._store.put_contested(stored, scores)
+        await self._store.put_contested(StoredEpoch.of(sealed, is_anchored=True), scores)
 
     async def roll_back(self) -> None:
         """Take back what we folded on top of an anchor that another one has replaced.
@@ -609,15 +602,8 @@ class Ledger:
 
     async def _keep(self, sealed: SealedAnchor, scores: Sequence[Score]) -> None:
         epoch = Epoch(sealed.header.epoch)
-        stored = StoredEpoch(
-            header=sealed.header,
-            proposal=sealed.proposal,
-            voids=sealed.voids,
-            signature=sealed.signature,
-            is_anchored=True,
-        )
         try:
-            await self._store.put_epoch(stored, scores)
+            await self._store.put_epoch(StoredEpoch.of(sealed, is_anchored=True), scores)
         except NoSpace as error:
             self.note_full_disk(error)
             raise
@@ -633,14 +619,7 @@ class Ledger:
         if known is not None:
             return known
         stored = await self._store.epoch(epoch)
-        if stored is None or stored.proposal is None or stored.signature is None:
-            return None
-        return SealedAnchor(
-            header=stored.header,
-            proposal=stored.proposal,
-            voids=stored.voids,
-            signature=stored.signature,
-        )
+        return None if stored is None else stored.sealed()
 
     # ------------------------------------------------------------------ forgetting
 

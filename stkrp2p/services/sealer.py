@@ -227,20 +227,14 @@ class Sealer:
 
     async def _keep(self, sealed: SealedAnchor) -> bool:
         """Put what will be sent on disk first: nobody could fold an anchor without its proposal."""
-        stored = StoredEpoch(
-            header=sealed.header,
-            proposal=sealed.proposal,
-            signature=sealed.signature,
-            voids=sealed.voids,
-            is_anchored=False,
-        )
+        epoch = Epoch(sealed.header.epoch)
         try:
-            if stored.header.epoch > self.ledger.last_folded:
-                await self.store.put_epoch(stored, ())
+            if epoch > self.ledger.last_folded:
+                await self.store.put_epoch(StoredEpoch.of(sealed, is_anchored=False), ())
         except NoSpace as error:
             self.ledger.note_full_disk(error)
             return False
-        self.ledger.proposals[Epoch(sealed.header.epoch)] = sealed
+        self.ledger.proposals[epoch] = sealed
         self._sealed_ms = self.clock.unix_ms()
         return True
 

@@ -125,13 +125,7 @@ async def tell(forged: Forged) -> None:
         chain.close()
     async with SqliteStore.open(forged.config.parent) as store:
         await store.take_back(FORGED)
-        contested = StoredEpoch(
-            header=sealed.header,
-            proposal=sealed.proposal,
-            signature=sealed.signature,
-            is_anchored=True,
-        )
-        await store.put_contested(contested, scores)
+        await store.put_contested(StoredEpoch.of(sealed, is_anchored=True), scores)
 
 
 @pytest.fixture(scope="module")

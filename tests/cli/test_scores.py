@@ -342,12 +342,8 @@ def stored_of(world: World, epoch: int, **changes) -> StoredEpoch:
     from msgspec.structs import replace  # noqa: PLC0415
 
     sealed = world.sealed(world.closed[epoch])
-    return StoredEpoch(
-        header=replace(sealed.header, **changes),
-        proposal=sealed.proposal,
-        signature=sealed.signature,
-        is_anchored=True,
-    )
+    header = replace(sealed.header, **changes)
+    return StoredEpoch.of(replace(sealed, header=header), is_anchored=True)
 
 
 def test_a_false_anchor_is_caught_and_the_field_named(run, copied, world):

@@ -216,13 +216,7 @@ class World:
         included = {b.auditor: b for b in Evidence(batches)}
         closed = close_epoch(view, included, frozenset(), before)
         self.closed.append(closed)
-        sealed = self.sealed(closed)
-        stored = StoredEpoch(
-            header=sealed.header,
-            proposal=sealed.proposal,
-            signature=sealed.signature,
-            is_anchored=True,
-        )
+        stored = StoredEpoch.of(self.sealed(closed), is_anchored=True)
         await store.put_epoch(stored, closed.scores)
         return by_member(closed.scores)
 
