@@ -62,7 +62,7 @@ async def open_contest(genesis: Genesis, store: History, epoch: Epoch) -> Contes
     """
     found = await stored_or_contested(store, epoch)
     if found is None:
-        raise NotAnchored(epoch, "it is not anchored, or this node has not folded it yet")
+        raise NotAnchored(epoch)
     stored, scores = found
     past = await open_stored(genesis, store, stored)
     before = await _anchored(genesis, store, Epoch(epoch - 1)) if epoch else None
@@ -78,9 +78,9 @@ async def open_contest(genesis: Genesis, store: History, epoch: Epoch) -> Contes
 async def _anchored(genesis: Genesis, store: History, epoch: Epoch) -> Anchored:
     stored, registry = await store.epoch(epoch), await store.registry()
     if stored is None:
-        raise NotAnchored(epoch, "it is not anchored, or this node has not folded it yet")
+        raise NotAnchored(epoch)
     if registry is None:
-        raise NoRegistry(epoch, "the registry was never read")
+        raise NoRegistry(epoch)
     return Anchored(
         header=stored.header,
         scores=await store.scores(epoch),

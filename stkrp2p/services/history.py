@@ -42,9 +42,15 @@ class NotReplayable(Exception):
 class NotAnchored(NotReplayable):
     """Nothing is stored of the epoch's anchor."""
 
+    def __init__(self, epoch: Epoch) -> None:
+        super().__init__(epoch, "it is not anchored, or this node has not folded it yet")
+
 
 class NoRegistry(NotReplayable):
     """The node has never read the registry."""
+
+    def __init__(self, epoch: Epoch) -> None:
+        super().__init__(epoch, "the registry was never read")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +86,7 @@ async def open_past(genesis: Genesis, store: History, epoch: Epoch) -> PastEpoch
     """
     stored = await store.epoch(epoch)
     if stored is None:
-        raise NotAnchored(epoch, "it is not anchored, or this node has not folded it yet")
+        raise NotAnchored(epoch)
     return await open_stored(genesis, store, stored)
 
 
@@ -133,7 +139,7 @@ async def _view(genesis: Genesis, store: History, epoch: Epoch) -> EpochView:
         raise NotReplayable(epoch, f"a stored beacon round is false: {error}") from error
     registry = await store.registry()
     if registry is None:
-        raise NoRegistry(epoch, "the registry was never read")
+        raise NoRegistry(epoch)
     roster = roster_of(genesis.network_id, epoch, registry.registrations)
     if genesis.mixed is not None and mixed is None:
         number = genesis.mixed_round(epoch)
@@ -161,12 +167,9 @@ async def _included(store: History, view: EpochView, stored: StoredEpoch) -> dic
     """
     if stored.proposal is None or sha256(encode(stored.proposal)) != stored.header.proposal_hash:
         raise ProtocolError("other-proposal")
-    held: dict[NodeId, list[Batch]] = {}
-    for batch in await store.batches(view.epoch):
-        if batch.body.seed == view.seed:
-            held.setdefault(batch.auditor, []).append(batch)
+    batches = await store.batches(view.epoch)
     try:
-        included = included_batches(stored.proposal, view, held)
+        included = included_batches(stored.proposal, view, batches)
     except MissingBatches as error:
         why = f"{len(error.auditors)} of its included batches are not stored"
         raise NotReplayable(view.epoch, why) from error

@@ -87,9 +87,9 @@ class MissingBatches(Exception):
 
 
 def included_batches(
-    proposal: Proposal, view: EpochView, held: Mapping[NodeId, Sequence[Batch]]
+    proposal: Proposal, view: EpochView, batches: Iterable[Batch]
 ) -> dict[NodeId, Batch]:
-    """Return the batches a proposal names, out of those we hold.
+    """Return the batches a proposal names, out of those we hold; those of another seed do not count.
 
     An auditor of whom we hold several (we know of an equivocation the proposer did not) is resolved
     by the proposal's digest of ids.
@@ -98,6 +98,10 @@ def included_batches(
         MissingBatches: Some are not held, or none of `CHOICES_MAX` choices gives the digest.
         ProtocolError: The proposal does not fit the epoch.
     """
+    held: dict[NodeId, list[Batch]] = {}
+    for batch in batches:
+        if batch.body.seed == view.seed:
+            held.setdefault(batch.auditor, []).append(batch)
     nodes = members_in(view, proposal.included)
     missing = tuple(n for n in nodes if not held.get(n))
     if missing:
@@ -556,11 +560,7 @@ class Ledger:
     async def _find(
         self, proposal: Proposal, view: EpochView, batches: Sequence[Batch]
     ) -> dict[NodeId, Batch]:
-        held: dict[NodeId, list[Batch]] = {}
-        for batch in batches:
-            if batch.body.seed == view.seed:
-                held.setdefault(batch.auditor, []).append(batch)
-        work = partial(included_batches, proposal, view, held)
+        work = partial(included_batches, proposal, view, batches)
         return await offload(work, members=len(view.roster))
 
     async def _write_again(self, view: EpochView, included: Mapping[NodeId, Batch]) -> None:

@@ -443,8 +443,7 @@ class Sealer:
             await self._check_terms(peer, motion, view)
         finally:
             self._examined.discard(peer)
-        wait_ms = min(ECHO_MS_MAX, slot_ms(self.ledger.params) // ECHO_PARTS)
-        await trio.sleep_until(heard_s + wait_ms / 1000)
+        await trio.sleep_until(heard_s + self._echo_ms / 1000)
         if len(self._heard.get((epoch, motion.slot), {})) > 1:
             raise Refused("two-motions: the proposer moved another one in this slot")
 
@@ -459,11 +458,15 @@ class Sealer:
             raise Refused("not-ready: the epoch is not complete here")
         return view
 
+    @property
+    def _echo_ms(self) -> int:
+        """How long a governor waits for word of another motion before it votes."""
+        return min(ECHO_MS_MAX, slot_ms(self.ledger.params) // ECHO_PARTS)
+
     async def _echo(self, motion: Motion, group: Group, proposer: NodeId) -> None:
         """Tell the others of a motion, and hear whether they know of another."""
         echo = echo_of(motion)
-        wait_ms = min(ECHO_MS_MAX, slot_ms(self.ledger.params) // ECHO_PARTS)
-        answers = await self.council.ask_all(group, echo, EchoHeard, timeout_ms=wait_ms)
+        answers = await self.council.ask_all(group, echo, EchoHeard, timeout_ms=self._echo_ms)
         for heard in answers.values():
             other = msgspec.structs.replace(
                 echo, motion_id=heard.motion_id, signature=heard.signature
@@ -477,7 +480,8 @@ class Sealer:
         if shown is None:
             raise Refused("not-ready: the sealing round is not known here")
         await self._complete(peer, motion, view)
-        included = self._included(motion.proposal, view)
+        evidence = self.ledger.evidence(view.epoch)
+        included = included_batches(motion.proposal, view, evidence)
         tainted = frozenset(members_in(view, motion.proposal.tainted))
         self._check_taints(view, included, tainted)
         omitted = sorted(n for n in shown.batches if n not in included and n not in tainted)
@@ -498,12 +502,6 @@ class Sealer:
         unproved = set(members_in(view, proposal.tainted)) - evidence.equivocators()
         if lacks or unproved:
             await self.sync.reconcile(peer, view.epoch)
-
-    def _included(self, proposal: Proposal, view: EpochView) -> dict[NodeId, Batch]:
-        held: dict[NodeId, list[Batch]] = {}
-        for batch in self.ledger.evidence(view.epoch):
-            held.setdefault(batch.auditor, []).append(batch)
-        return included_batches(proposal, view, held)
 
     def _check_taints(
         self, view: EpochView, included: Mapping[NodeId, Batch], tainted: frozenset[NodeId]

@@ -141,23 +141,23 @@ def test_the_search_for_an_equivocators_included_batch_is_bounded(monkeypatch) -
         view = await node.ledger.open(Epoch(0))
         assert sealed is not None
         assert view is not None
-        held = {b.auditor: [b] for b in node.ledger.evidence(Epoch(0))}
-        assert len(included_batches(sealed.proposal, view, held)) == 5
+        held = {b.auditor: b for b in node.ledger.evidence(Epoch(0))}
+        assert len(included_batches(sealed.proposal, view, held.values())) == 5
+        others = []
         for count, member in enumerate(network.nodes[2:4]):
-            own = held[member.id][0]
-            other = sign_batch(
-                member.secret, msgspec.structs.replace(own.body, receipts_root=bytes(32))
-            )
-            held[member.id] = [other, own]
+            own = held[member.id]
+            body = msgspec.structs.replace(own.body, receipts_root=bytes(32))
+            others.append(sign_batch(member.secret, body))
+            batches = [*others, *held.values()]
             if count == 0:
-                found = included_batches(sealed.proposal, view, held)
+                found = included_batches(sealed.proposal, view, batches)
                 assert found[member.id] == own
             else:
                 with pytest.raises(MissingBatches):
-                    included_batches(sealed.proposal, view, held)
+                    included_batches(sealed.proposal, view, batches)
         held.pop(network.nodes[2].id)
         with pytest.raises(MissingBatches):
-            included_batches(sealed.proposal, view, held)
+            included_batches(sealed.proposal, view, held.values())
 
     in_network(story)
 
