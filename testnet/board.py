@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import trio
 
 from stkrp2p.adapters.chain import Rejected
-from stkrp2p.core.group import GOVERNORS_MAX
+from stkrp2p.core.group import GOVERNORS_MAX, threshold_of
 from stkrp2p.core.types import UnixMs
 from stkrp2p.ports import (
     BoardSession,
@@ -36,11 +36,6 @@ Governors = tuple[Governor, ...]
 
 def _bits(number: int) -> list[int]:
     return [i for i in range(GOVERNORS_MAX + 1) if number >> i & 1]
-
-
-def threshold(count: int) -> int:
-    """Return n + 1 of 2n + 1."""
-    return count // 2 + 1
 
 
 @dataclass(slots=True)
@@ -73,7 +68,7 @@ class Record:
         return {
             (dealer, receiver)
             for dealer, receivers in against.items()
-            if len(receivers) < threshold(len(self.receivers))
+            if len(receivers) < threshold_of(len(self.receivers))
             for receiver in receivers
         } - answered
 
@@ -98,7 +93,7 @@ class Record:
         for phase, end_s in self.ends_s.items():
             if at_s < end_s:
                 return phase
-            if phase is Phase.DEAL and len(self.deals) < threshold(len(self.dealers)):
+            if phase is Phase.DEAL and len(self.deals) < threshold_of(len(self.dealers)):
                 return Phase.FAILED
         return Phase.FAILED
 
@@ -140,7 +135,7 @@ class SimBoard:
         ballot = (len(self.records), self.sitting, governors)
         self._require(self.supported.get(account) != ballot, "AlreadySupported")
         self.supported[account] = ballot
-        if list(self.supported.values()).count(ballot) == threshold(len(self.seated)):
+        if list(self.supported.values()).count(ballot) == threshold_of(len(self.seated)):
             self.records.append(
                 Record(
                     number=len(self.records) + 1,
@@ -190,7 +185,7 @@ class SimBoard:
         self._require_phase(record, Phase.CONFIRM)
         record.confirmations[receiver] = group_hash
         agreed = list(record.confirmations.values()).count(group_hash)
-        if agreed == threshold(len(record.receivers)):
+        if agreed == threshold_of(len(record.receivers)):
             record.group_hash = group_hash
             record.starts_s = self.now_s + self.phase_s
             self.sitting = session
@@ -226,8 +221,8 @@ class SimBoard:
             opened_ms=UnixMs(record.opened_s * 1000),
             dealers=record.dealers,
             receivers=record.receivers,
-            dealers_threshold=threshold(len(record.dealers)),
-            receivers_threshold=threshold(len(record.receivers)),
+            dealers_threshold=threshold_of(len(record.dealers)),
+            receivers_threshold=threshold_of(len(record.receivers)),
             deals=tuple(record.deals.get(i) for i in dealers),
             complaints=tuple(record.complaints.get(j) for j in receivers),
             justifications=tuple(record.justifications),

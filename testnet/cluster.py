@@ -119,6 +119,11 @@ class Member:
     """Network namespace it lives in, empty for ours."""
 
     @property
+    def node(self) -> NodeId:
+        """Its node's id."""
+        return NodeId(bytes.fromhex(self.entry.node))
+
+    @property
     def kind(self) -> Kind:
         """What it registers as."""
         return Kind.LIGHT if self.entry.role is Role.LIGHT else Kind.FULL
@@ -334,7 +339,7 @@ def _beacon_from(public_key: bytes, start_s: int) -> Beacon:
 
 
 def _peer_id(member: Member) -> str:
-    return peer_id_text(NodeId(bytes.fromhex(member.entry.node)))
+    return peer_id_text(member.node)
 
 
 def group_of(member: Member) -> Group | None:
@@ -364,11 +369,10 @@ async def _stake(member: Member, genesis: Genesis, chain: Web3Chain, stake: int)
     await chain.send(await chain.approve(stake))
     operator = await chain.operator()
     nonce = await chain.next_nonce(operator)
-    node = NodeId(bytes.fromhex(member.entry.node))
-    claim = sign_claim(member.secret, genesis.network_id, operator, node, nonce)
+    claim = sign_claim(member.secret, genesis.network_id, operator, member.node, nonce)
     profile = Profile(version=1, workload=member.entry.workload, addresses=(member.entry.address,))
     preview = await chain.register(
-        node=node, kind=member.kind, stake=stake, claim=claim, profile=encode(profile)
+        node=member.node, kind=member.kind, stake=stake, claim=claim, profile=encode(profile)
     )
     await chain.send(preview)
     if member.entry.role is Role.COUNCIL:
@@ -495,7 +499,7 @@ class _Build:
 
     async def _generate_keys(self, deployer: bytes) -> tuple[bytes, Group]:
         """Let the governors make their keys; return their bulletin board's address, and the group."""
-        seats = [(m.operator, NodeId(bytes.fromhex(m.entry.node))) for m in self._governors]
+        seats = [(m.operator, m.node) for m in self._governors]
         board, _ = await deploy_council(self.rpc, deployer, seats, phase_s=PHASE_S)
         peers = [f"{m.entry.address}/p2p/{_peer_id(m)}" for m in self._governors]
         pids = []
@@ -669,11 +673,10 @@ async def run_down(cluster: Cluster, member: Member) -> None:
 
 
 async def _has_been_up(cluster: Cluster, member: Member) -> bool:
-    node = bytes.fromhex(member.entry.node)
     try:
         async with SqliteStore.open_reader(Path(cluster.members[0].entry.data_dir)) as store:
             for epoch in await store.epochs(epochs_max=1):
-                return any(s.node == node and s.up_rounds for s in await store.scores(epoch))
+                return any(s.node == member.node and s.up_rounds for s in await store.scores(epoch))
     except StoreMissing:
         pass
     return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stkrp2p.core.economics import UNIT
+from stkrp2p.cli.output import tokens
 
 
 def ankr(wei: int) -> str:
@@ -16,7 +16,4 @@ def eth(wei: int) -> str:
 
 
 def _decimal(wei: int) -> str:
-    whole, part = divmod(abs(wei), UNIT)
-    digits = f"{part:018d}".rstrip("0")
-    sign = "-" if wei < 0 else ""
-    return f"{sign}{whole:,}.{digits}" if digits else f"{sign}{whole:,}"
+    return f"-{tokens(-wei)}" if wei < 0 else tokens(wei)

@@ -26,6 +26,7 @@ FUNDS_ANKR_WEI = 100_000 * ANKR
 """What everybody has to spend."""
 
 POLL_S = 0.25
+"""How often something is asked that other processes do, and that rings no bell."""
 
 
 @dataclass(kw_only=True)
@@ -57,7 +58,7 @@ class Provider(Actor):
     @property
     def node(self) -> NodeId:
         """Its node's id."""
-        return NodeId(bytes.fromhex(self.member.entry.node))
+        return self.member.node
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +122,7 @@ async def _people(cluster: Cluster) -> Cast:
                 chain=_chain(cluster, m.account),
                 terms=terms,
                 member=m,
-                registration=registrations[NodeId(bytes.fromhex(m.entry.node))],
+                registration=registrations[m.node],
                 bids=BidStore(folder_of(m) / "bids"),
             )
             for terms, m in zip(PROVIDERS, members_in(cluster, {Role.HEALTHY}), strict=True)

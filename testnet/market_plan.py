@@ -17,7 +17,7 @@ from stkrp2p.adapters.deploy_market import Feed, MarketPlan
 from stkrp2p.core.draw import Rule
 from stkrp2p.core.economics import UNIT, YEAR_S, Resources
 from stkrp2p.core.policy import MINIMAL, Parameter
-from stkrp2p.core.types import NodeId, Operator
+from stkrp2p.core.types import Operator
 from testnet.cluster import Member
 from testnet.plan import Plan, Role
 
@@ -147,11 +147,7 @@ def market_plan(members: Sequence[Member]) -> MarketPlan:
     now_s = SystemClock().unix_ms() // 1000
     return MarketPlan(
         policy=POLICY,
-        invited=[
-            (Operator(m.operator), NodeId(bytes.fromhex(m.entry.node)))
-            for m in members
-            if m.entry.role is Role.COUNCIL
-        ],
+        invited=[(Operator(m.operator), m.node) for m in members if m.entry.role is Role.COUNCIL],
         phase_2_at=now_s + YEAR_S,
         phase_3_at=now_s + 2 * YEAR_S,
         term_s=YEAR_S,

@@ -14,10 +14,8 @@ from stkrp2p.core.network import MarketAddresses
 from stkrp2p.core.types import Epoch, NodeId
 from testnet.cluster import Cluster
 from testnet.finding import Finding
-from testnet.market_cast import Cast, market_of
+from testnet.market_cast import POLL_S, Cast, market_of
 from testnet.market_proofs import score_in
-
-POLL_S = 0.25
 
 T = TypeVar("T")
 

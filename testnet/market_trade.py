@@ -16,12 +16,12 @@ from stkrp2p.cli.output import percent
 from stkrp2p.core.draw import Auction
 from stkrp2p.core.types import Epoch, Operator, Round
 from testnet.market_amounts import ankr, eth
-from testnet.market_cast import Provider
+from testnet.market_cast import POLL_S, Provider
 from testnet.market_draw import judge_draw
 from testnet.market_moves import auction_of
 from testnet.market_plan import KIND, NEED, PROJECT_TYPE
 from testnet.market_proofs import score_in
-from testnet.market_scene import POLL_S, Scene, until_some
+from testnet.market_scene import Scene, until_some
 
 
 async def ask_quote(scene: Scene, length_s: int) -> Quote:

@@ -126,12 +126,8 @@ async def read_standings(cluster: Cluster, last: Epoch) -> tuple[Standing, ...]:
         Standing(
             name=m.entry.name,
             role=m.entry.role,
-            score=by_node[-1].get(NodeId(bytes.fromhex(m.entry.node))),
-            uptimes_ppm=tuple(
-                t[NodeId(bytes.fromhex(m.entry.node))].uptime_ppm
-                for t in by_node
-                if bytes.fromhex(m.entry.node) in t
-            ),
+            score=by_node[-1].get(m.node),
+            uptimes_ppm=tuple(t[m.node].uptime_ppm for t in by_node if m.node in t),
         )
         for m in cluster.members
     )
@@ -187,7 +183,7 @@ async def _check_explanation(cluster: Cluster, anchored: list[Header]) -> list[F
 
 
 def _explained(done: Replay, victim: Member) -> Finding:
-    target = NodeId(bytes.fromhex(victim.entry.node))
+    target = victim.node
     witnesses = 0
     for auditor in done.past.view.assignment.auditors(target):
         batch = done.past.included.get(auditor)

@@ -38,7 +38,7 @@ from stkrp2p.core.group import Group
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.roster import roster_of
 from stkrp2p.core.score import Score
-from stkrp2p.core.types import Epoch, NodeId, Round
+from stkrp2p.core.types import Epoch, Round
 from stkrp2p.core.wire import decode
 from stkrp2p.node import BEACON_NAME
 from stkrp2p.services.history import Replay, replay
@@ -309,10 +309,7 @@ async def reshare(member: Member, path: Path, *flags: str) -> Any:
 
 
 def write_list(path: Path, governors: Sequence[Member]) -> None:
-    lines = [
-        f"0x{m.operator.hex()} {peer_id_text(NodeId(bytes.fromhex(m.entry.node)))}"
-        for m in governors
-    ]
+    lines = [f"0x{m.operator.hex()} {peer_id_text(m.node)}" for m in governors]
     path.write_text("# account and node\n" + "\n".join(lines) + "\n")
 
 
