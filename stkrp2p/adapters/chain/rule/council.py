@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stkrp2p.adapters.chain.rule import stakes
 from stkrp2p.adapters.chain.rule.actions import Action, Money
 from stkrp2p.adapters.chain.rule.party import Party
 from stkrp2p.core.types import NodeId, Operator
@@ -194,37 +195,18 @@ class Council:
     async def stake_to(self, stake_wei: int) -> Action:
         """Prepare to stake what is missing to a stake, in 10^-18 ANKR."""
         missing = stake_wei - await self.stake(await self._party.account())
-        return await self._party.prepare(
-            CONTRACT,
-            "stake",
-            max(0, missing),
-            does="stake in the council's elections and referenda",
-            done="" if missing > 0 else "so much is staked",
-            ankr_wei=max(0, missing),
-        )
+        does = "stake in the council's elections and referenda"
+        return await stakes.stake_more(self._party, CONTRACT, missing, does=does)
 
     async def unstake_to(self, stake_wei: int) -> Action:
         """Prepare to ask back what is staked above a stake, in 10^-18 ANKR."""
         above = await self.stake(await self._party.account()) - stake_wei
-        return await self._party.prepare(
-            CONTRACT,
-            "unstake",
-            max(0, above),
-            does="ask a part of the stake back, to withdraw it later",
-            done="" if above > 0 else "no more is staked",
-            gets=Money(ankr_wei=max(0, above)),
-        )
+        return await stakes.unstake(self._party, CONTRACT, above)
 
     async def withdraw(self) -> Action:
         """Prepare to get paid what is leaving, once its time has come."""
         leaving = await self.leaving(await self._party.account())
-        return await self._party.prepare(
-            CONTRACT,
-            "withdraw",
-            does="withdraw what was asked back of the stake",
-            done="" if leaving.amount else "nothing is on its way back",
-            gets=Money(ankr_wei=leaving.amount),
-        )
+        return await stakes.withdraw(self._party, CONTRACT, leaving.amount)
 
     async def back(self, election: int, candidate: bytes) -> Action:
         """Prepare to give our stake at the snapshot to a candidate, for good."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from enum import IntEnum
 
+from stkrp2p.adapters.chain.rule import stakes
 from stkrp2p.adapters.chain.rule.actions import Action, Money
 from stkrp2p.adapters.chain.rule.party import Party
 from stkrp2p.adapters.chain.rule.proofs import ProvedMember, ProvedScore
@@ -192,26 +193,12 @@ class Providers:
     async def stake_to(self, stake_wei: int) -> Action:
         """Prepare to stake what is missing to a stake, in 10^-18 ANKR (R45, R46)."""
         missing = stake_wei - (await self.provider(await self._party.account())).stake
-        return await self._party.prepare(
-            CONTRACT,
-            "stake",
-            max(0, missing),
-            does="stake as a provider",
-            done="" if missing > 0 else "so much is staked",
-            ankr_wei=max(0, missing),
-        )
+        return await stakes.stake_more(self._party, CONTRACT, missing, does="stake as a provider")
 
     async def unstake_to(self, stake_wei: int) -> Action:
         """Prepare to ask back what is staked above a stake, in 10^-18 ANKR."""
         above = (await self.provider(await self._party.account())).stake - stake_wei
-        return await self._party.prepare(
-            CONTRACT,
-            "unstake",
-            max(0, above),
-            does="ask a part of the stake back, to withdraw it later",
-            done="" if above > 0 else "no more is staked",
-            gets=Money(ankr_wei=max(0, above)),
-        )
+        return await stakes.unstake(self._party, CONTRACT, above)
 
     async def resign(self) -> Action:
         """Prepare to ask our whole stake back and get no new deals."""
@@ -227,13 +214,7 @@ class Providers:
     async def withdraw(self) -> Action:
         """Prepare to get paid what is unbonding, once its time has come."""
         known = await self.provider(await self._party.account())
-        return await self._party.prepare(
-            CONTRACT,
-            "withdraw",
-            does="withdraw what was asked back of the stake",
-            done="" if known.unbonding else "nothing is on its way back",
-            gets=Money(ankr_wei=known.unbonding),
-        )
+        return await stakes.withdraw(self._party, CONTRACT, known.unbonding)
 
     async def add_node(self, registration: int, chain_node: bytes, proved: ProvedMember) -> Action:
         """Prepare to bind a sidecar of ours to a blockchain node (R26, R35).
