@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any
@@ -66,6 +66,14 @@ def mine(url: str, blocks: int = 1) -> None:
 def make_final(url: str) -> None:
     """Mine until everything so far is final (anvil runs with one slot an epoch)."""
     mine(url, 3)
+
+
+@contextmanager
+def restored(url: str) -> Iterator[None]:
+    """Take back, in the end, what was done to the chain meanwhile."""
+    snapshot = rpc(url, "evm_snapshot")
+    yield
+    rpc(url, "evm_revert", snapshot)
 
 
 @dataclass

@@ -10,7 +10,7 @@ import trio
 from stkrp2p.adapters.deploy import Deployed
 from stkrp2p.core.network import MarketAddresses
 from testnet import anvil
-from tests.adapters.chain_kit import ALICE, Net, deploy_at, rpc
+from tests.adapters.chain_kit import ALICE, Net, deploy_at, restored, rpc
 from tests.adapters.market_kit import Epoch0, MarketNet, deploy_all, open_trade, rich
 
 
@@ -25,13 +25,12 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, De
 def net(deployed: tuple[str, Deployed]) -> Iterator[Net]:
     """The network as it was deployed, whatever other tests did to the chain."""
     url, contracts = deployed
-    snapshot = rpc(url, "evm_snapshot")
-    net = Net(url, contracts)
-    yield net
-    net.close()
-    rpc(url, "anvil_dropAllTransactions")
-    rpc(url, "evm_setAutomine", *[True])
-    rpc(url, "evm_revert", snapshot)
+    with restored(url):
+        net = Net(url, contracts)
+        yield net
+        net.close()
+        rpc(url, "anvil_dropAllTransactions")
+        rpc(url, "evm_setAutomine", *[True])
     rpc(url, "anvil_setNextBlockBaseFeePerGas", hex(10**9))
 
 
@@ -50,11 +49,10 @@ def market_net(
 ) -> Iterator[MarketNet]:
     """The network with rule and market as it was deployed, whatever other tests did."""
     url, contracts, market = market_deployed
-    snapshot = rpc(url, "evm_snapshot")
-    net = MarketNet(url, contracts, market=market)
-    yield net
-    net.close()
-    rpc(url, "evm_revert", snapshot)
+    with restored(url):
+        net = MarketNet(url, contracts, market=market)
+        yield net
+        net.close()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -234,24 +234,35 @@ async def open_trade(net: MarketNet) -> Epoch0:
     await chain.submit_anchor(epoch.header, net.seal(epoch.header))
     await net.mined()
     for key, name in PROVIDERS:
-        await _apply(net, key, name)
-    await _approve(net)
+        await register_node(net, key, name)
+    await apply_all(net)
+    await approve_all(net)
     net.wait(CHALLENGE_S + 1)
-    for number, (key, name) in enumerate(PROVIDERS):
-        provider = net.party(key).providers
-        await net.party(key).send(await provider.stake_to(VALUES[Parameter.STAKE_MIN]))
-        chain_node = sha256(name.encode())
-        await net.party(key).send(await provider.add_node(number, chain_node, epoch.member(name)))
+    await serve_all(net, epoch.member)
     return epoch
 
 
-async def _apply(net: MarketNet, key: bytes, name: str) -> None:
+async def register_node(net: MarketNet, key: bytes, name: str) -> None:
     chain = net.chain(key=key)
     rich(net, key)
     await chain.send(await chain.approve(STAKE))
     await register(net, chain, name)
-    party = net.party(key)
-    await party.send(await party.providers.apply(application(name)))
+
+
+async def apply_all(net: MarketNet) -> None:
+    """Let both providers apply."""
+    for key, name in PROVIDERS:
+        party = net.party(key)
+        await party.send(await party.providers.apply(application(name)))
+
+
+async def serve_all(net: MarketNet, member: Callable[[str], ProvedMember]) -> None:
+    """Let both providers stake and bind their nodes, which were registered in this order."""
+    for number, (key, name) in enumerate(PROVIDERS):
+        party = net.party(key)
+        await party.send(await party.providers.stake_to(VALUES[Parameter.STAKE_MIN]))
+        chain_node = sha256(name.encode())
+        await party.send(await party.providers.add_node(number, chain_node, member(name)))
 
 
 PROJECT_TYPE = ProjectType(
@@ -267,7 +278,8 @@ PROJECT_TYPE = ProjectType(
 CHOICE_TYPE = replace(PROJECT_TYPE, rule=Rule.REQUESTER_CHOICE, shortlist=2)
 
 
-async def _approve(net: MarketNet) -> None:
+async def approve_all(net: MarketNet) -> None:
+    """Let the council approve both providers and both types of projects."""
     market = net.market
     assert market is not None
     calls = [

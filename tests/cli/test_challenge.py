@@ -29,7 +29,7 @@ from stkrp2p.core.score import Score
 from stkrp2p.core.types import Epoch, NodeId, Round, UnixMs
 from stkrp2p.ports import StoredEpoch
 from testnet import anvil
-from tests.adapters.chain_kit import ALICE, BOB, GOVERNOR, block, rpc
+from tests.adapters.chain_kit import ALICE, BOB, GOVERNOR, block, restored, rpc
 from tests.cli.world import BEACON_SECRET, COUNCIL_SECRET, PARAMS, World, make_node
 
 ANKR = 10**18
@@ -148,10 +148,9 @@ def made(tmp_path_factory):
 @pytest.fixture
 def forged(made, tmp_path):
     """The chain and the node as they were made, whatever other tests did."""
-    snapshot = rpc(made.url, "evm_snapshot")
     folder = shutil.copytree(made.config.parent, tmp_path / "node")
-    yield replace(made, config=folder / "config.toml")
-    rpc(made.url, "evm_revert", snapshot)
+    with restored(made.url):
+        yield replace(made, config=folder / "config.toml")
 
 
 def test_a_forged_score_is_overturned_and_the_challenger_rewarded(forged, run):

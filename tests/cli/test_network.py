@@ -28,7 +28,7 @@ from stkrp2p.core.beacon import Beacon
 from stkrp2p.core.roster import Profile, read_profile, roster_of
 from stkrp2p.core.types import Round, UnixMs
 from testnet import anvil
-from tests.adapters.chain_kit import ALICE, BOB, block, make_final, rpc
+from tests.adapters.chain_kit import ALICE, BOB, block, make_final, restored, rpc
 from tests.cli.background import in_background
 from tests.cli.world import BEACON_SECRET, COUNCIL_SECRET, PARAMS, World, make_node
 
@@ -63,10 +63,9 @@ def chain(tmp_path_factory):
 @pytest.fixture
 def fresh(chain):
     """The chain as it was deployed, whatever other tests did."""
-    url, deployed = chain
-    snapshot = rpc(url, "evm_snapshot")
-    yield url, deployed
-    rpc(url, "evm_revert", snapshot)
+    url, _ = chain
+    with restored(url):
+        yield chain
 
 
 @pytest.fixture

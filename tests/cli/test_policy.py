@@ -15,7 +15,7 @@ from stkrp2p.config import dump_config, dump_network, read_network
 from stkrp2p.core.network import Genesis, MarketAddresses
 from stkrp2p.core.policy import Unit
 from testnet import anvil
-from tests.adapters.chain_kit import rpc
+from tests.adapters.chain_kit import restored, rpc
 from tests.adapters.market_kit import PROJECT_TYPE, VALUES, deploy_all
 
 pytestmark = pytest.mark.chain
@@ -43,15 +43,14 @@ def typed(config):
     """The same chain, with a type of project: set by the timelock, as if a vote had passed."""
     network = read_network(str(config.parent / "network.toml"))
     url = tomllib.loads(config.read_text())["rpc"][0]
-    snapshot = rpc(url, "evm_snapshot")
     timelock = f"0x{network.market.timelock.hex()}"
-    rpc(url, "anvil_impersonateAccount", timelock)
-    rpc(url, "anvil_setBalance", timelock, hex(10**18))
     call = decisions.set_project_type(network.market, 7, PROJECT_TYPE)
     sent = {"from": timelock, "to": f"0x{call.target.hex()}", "data": f"0x{call.data.hex()}"}
-    rpc(url, "eth_sendTransaction", sent)
-    yield config
-    rpc(url, "evm_revert", snapshot)
+    with restored(url):
+        rpc(url, "anvil_impersonateAccount", timelock)
+        rpc(url, "anvil_setBalance", timelock, hex(10**18))
+        rpc(url, "eth_sendTransaction", sent)
+        yield config
 
 
 def test_a_type_of_project_is_shown_with_what_it_asks_of_providers(typed, run):

@@ -10,7 +10,7 @@ from stkrp2p.core.policy import Parameter
 from stkrp2p.core.types import Epoch
 from stkrp2p.core.verdict import Verdict
 from testnet import anvil
-from tests.adapters.chain_kit import ALICE, BOB, rpc
+from tests.adapters.chain_kit import ALICE, BOB, restored, rpc
 from tests.adapters.market_kit import (
     ANKR_USD,
     CAROL,
@@ -59,11 +59,10 @@ def opened(tmp_path_factory):
 @pytest.fixture
 def trade(opened):
     """The market as it was opened, whatever other tests did."""
-    snapshot = rpc(opened.net.url, "evm_snapshot")
-    net = MarketNet(opened.net.url, opened.net.deployed, market=opened.net.market)
-    yield type(opened)(net, opened.snapshot, list(opened.epochs))
-    net.close()
-    rpc(net.url, "evm_revert", snapshot)
+    with restored(opened.net.url):
+        net = MarketNet(opened.net.url, opened.net.deployed, market=opened.net.market)
+        yield type(opened)(net, opened.snapshot, list(opened.epochs))
+        net.close()
 
 
 @pytest.fixture

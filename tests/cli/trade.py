@@ -8,40 +8,29 @@ from pathlib import Path
 import msgspec
 import trio
 
-from stkrp2p.adapters.chain.rule import decisions
 from stkrp2p.adapters.chain.rule.proofs import ProvedMember
-from stkrp2p.adapters.chain.rule.proposals import TimelockCall
-from stkrp2p.adapters.chain.rule.providers import Tier
 from stkrp2p.adapters.store import SqliteStore
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.beacon import verified
-from stkrp2p.core.crypto import sha256
 from stkrp2p.core.merkle import Tree
-from stkrp2p.core.network import MarketAddresses
 from stkrp2p.core.params import MINIMAL
-from stkrp2p.core.policy import Parameter
 from stkrp2p.core.roster import roster_of
 from stkrp2p.core.score import Score, State
 from stkrp2p.core.types import Epoch, Round
 from stkrp2p.core.verdict import Verdict
 from stkrp2p.ports import RegistrySnapshot, StoredEpoch
-from tests.adapters.chain_kit import ALICE, BOB, STAKE, node, register
+from tests.adapters.chain_kit import ALICE, BOB, node
 from tests.adapters.market_kit import (
     CHALLENGE_S,
-    CHOICE_KIND,
-    CHOICE_TYPE,
-    K_ETH,
-    KIND,
-    PROJECT_TYPE,
     PROVIDERS,
-    VALUES,
     MarketNet,
-    address_of,
-    application,
-    enact,
+    apply_all,
+    approve_all,
+    register_node,
     rich,
     round_signature,
     seat,
+    serve_all,
 )
 
 STARTS_IN_S = 3_000
@@ -113,41 +102,15 @@ def pass_epoch(net: MarketNet, epoch: int) -> None:
 
 async def open_trade(net: MarketNet) -> Trade:
     """Seat the council, register the nodes, anchor epoch 0, open two types, approve two providers."""
-    assert net.market is not None
     rich(net, ALICE)
     await seat(net)
     for key, name in (*PROVIDERS, (BOB, "bob")):
-        await _register(net, key, name)
-    for key, name in PROVIDERS:
-        party = net.party(key)
-        await party.send(await party.providers.apply(application(name)))
-    await enact(net, *_decisions(net.market))
+        await register_node(net, key, name)
+    await apply_all(net)
+    await approve_all(net)
     pass_epoch(net, 0)
     trade = Trade(net, await net.chain().registry(), [])
     await trade.anchor(0)
     net.wait(CHALLENGE_S + 1)
-    for number, (key, name) in enumerate(PROVIDERS):
-        party = net.party(key)
-        await party.send(await party.providers.stake_to(VALUES[Parameter.STAKE_MIN]))
-        proved = trade.member(name)
-        await party.send(await party.providers.add_node(number, sha256(name.encode()), proved))
+    await serve_all(net, trade.member)
     return trade
-
-
-async def _register(net: MarketNet, key: bytes, name: str) -> None:
-    chain = net.chain(key=key)
-    rich(net, key)
-    await chain.send(await chain.approve(STAKE))
-    await register(net, chain, name)
-
-
-def _decisions(market: MarketAddresses) -> list[TimelockCall]:
-    calls = [
-        decisions.approve_provider(
-            market, address_of(key), name=name, tier=Tier.UNTRUSTED, k_eth_wei=K_ETH
-        )
-        for key, name in PROVIDERS
-    ]
-    calls.append(decisions.set_project_type(market, KIND, PROJECT_TYPE))
-    calls.append(decisions.set_project_type(market, CHOICE_KIND, CHOICE_TYPE))
-    return calls
