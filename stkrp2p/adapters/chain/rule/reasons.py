@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stkrp2p.adapters.chain.wallet import Rejected
+from stkrp2p.adapters.chain.wallet import OUT_OF_GAS, Rejected
 
 _INTERNAL = "this is for the contracts among themselves; no account calls it"
 _DEPLOYMENT = "the contract was deployed with wrong facts; deploy it anew"
@@ -214,10 +214,14 @@ _TOKEN = {
     "SafeCastOverflowedUintDowncast": "the number is too large",
 }
 
+_GAS = {
+    OUT_OF_GAS: "it took more gas than it was allowed, as others came first: run the command again"
+}
+
 REASONS: Mapping[str, str] = (
-    _POLICY | _TIMELOCK | _COUNCIL | _PRICES | _PROVIDERS | _MARKET | _DEALS | _TOKEN
+    _GAS | _POLICY | _TIMELOCK | _COUNCIL | _PRICES | _PROVIDERS | _MARKET | _DEALS | _TOKEN
 )
-"""A sentence for each error, by its name."""
+"""A sentence for each error, by its name; and for running out of gas."""
 
 
 def reason_of(error: Rejected) -> str:
