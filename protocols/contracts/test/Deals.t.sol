@@ -167,6 +167,19 @@ contract DealsTest is DealsKit {
         vm.assertEq(terms.failBelowPpm, FAIL_BELOW_PPM);
     }
 
+    /// @dev R61: nobody has to bring its ETH to a provider that failed another meanwhile.
+    function test_abandon_costsNothingIfTheProviderIsDisqualified() public {
+        uint256 deal = _assign();
+        vm.prank(address(deals));
+        providers.recordFailure(PROVIDER);
+        vm.warp(block.timestamp + FUND_S + 1);
+        deals.abandon(deal);
+        _isOwed(REQUESTER, FP, 0);
+        _isOwed(PROVIDER, BOND, 0);
+        _isOwed(address(rewards), 0, 0);
+        _isConserved();
+    }
+
     /// @dev A late requester pays the reward pot's share of the price; the provider loses nothing.
     function test_abandon_costsALateRequesterAShareOfThePrice() public {
         uint256 deal = _assign();

@@ -100,6 +100,7 @@ contract DealsAnchoredTest is ProviderKit {
                 registration: node,
                 projectType: 1,
                 lengthS: LENGTH_S,
+                failBelowPpm: 600_000,
                 need: _need(),
                 fpWei: 100 ether,
                 paidWei: 60 ether,

@@ -99,6 +99,7 @@ contract MarketEndTest is MarketKit {
             registration: 0,
             projectType: TYPE,
             lengthS: HOUR_S,
+            failBelowPpm: market.auctionOf(deal).failBelowPpm,
             need: _need(),
             fpWei: FP,
             paidWei: 60 ether,

@@ -124,6 +124,28 @@ contract SystemTest is SystemKit {
         market.reveal(deal, NODE, 1 ether, bytes32(TRUSTED), shown);
     }
 
+    /// @dev R59: nor does a bar that is raised between the opening and the draw.
+    function test_R59_ABarRaisedAfterTheOpeningFailsNobodyWhoBid() public {
+        uint256 deal = _openAuction(1, 3_600);
+        _commit(deal, TRUSTED, NODE, 1 ether);
+        vm.warp(market.auctionOf(deal).commitUntilS);
+        uint64 epoch = market.auctionOf(deal).scoreEpoch;
+        ScoreProof memory shown = _shown(NODE, epoch, 800_000, ScoreMath.ACTIVE);
+        vm.prank(_bidder(TRUSTED));
+        market.reveal(deal, NODE, 1 ether, bytes32(TRUSTED), shown);
+        _set(Parameter.FailBelowPpm, 900_000);
+        _draw(deal);
+        _fund(deal);
+        _start(deal);
+        vm.warp(block.timestamp + 600);
+        epoch = anchor.epochAt(block.timestamp) - 1;
+        shown = _shown(NODE, epoch, 800_000, ScoreMath.ACTIVE);
+        vm.expectRevert(
+            abi.encodeWithSelector(IDeals.NotFailing.selector, deal, 800_000, ScoreMath.ACTIVE)
+        );
+        deals.fail(deal, shown);
+    }
+
     /// @notice For expected reverts, which are looked for in the next call.
     function execute(uint64 proposal, Call[] calldata calls) external {
         _execute(proposal, calls);

@@ -73,6 +73,7 @@ interface IDeals is ILedger, ITimelocked {
     /// @param  registration      The provider's node that serves.
     /// @param  projectType       The policy's type of project.
     /// @param  lengthS           How long it runs, in seconds.
+    /// @param  failBelowPpm      Less uptime than this is a failure, in ppm: what bidders were told.
     /// @param  need              What it needs.
     /// @param  fpWei             The fixed price, in 10^-18 ANKR.
     /// @param  paidWei           What the provider is paid, in 10^-18 ANKR; at most `fpWei`.
@@ -85,6 +86,7 @@ interface IDeals is ILedger, ITimelocked {
         uint256 registration;
         uint16 projectType;
         uint32 lengthS;
+        uint32 failBelowPpm;
         Resources need;
         uint256 fpWei;
         uint256 paidWei;
@@ -93,7 +95,8 @@ interface IDeals is ILedger, ITimelocked {
         uint256 expectedProfitWei;
     }
 
-    /// @notice What a deal goes by of the policy, as it was when the deal was assigned.
+    /// @notice What a deal goes by of the policy, as it was when the deal was assigned; `failBelowPpm` as
+    ///         it was when its auction opened.
     /// @param  rewardBps      The reward pot's share, in 1/10,000.
     /// @param  insuranceBps   The insurance pot's share, in 1/10,000.
     /// @param  failBelowPpm   Less uptime than this is a failure, in ppm.
@@ -349,8 +352,9 @@ interface IDeals is ILedger, ITimelocked {
     function start(uint256 deal) external payable;
 
     /// @notice Ends a deal whose next party did not put its ETH in, in time. Anybody may.
-    /// @dev    A late requester pays the reward pot's share of the price, and gets the rest back. A late
-    ///         provider loses its bond to the requester and has failed.
+    /// @dev    A late requester pays the reward pot's share of the price, unless the provider is
+    ///         disqualified, and gets the rest back. A late provider loses its bond to the requester and
+    ///         has failed.
     function abandon(uint256 deal) external;
 
     /// @notice Adds what a running project brought: the ETH that comes along, and ANKR of the caller.

@@ -12,7 +12,7 @@ import {ScoreProof} from "./IScores.sol";
 ///         an epoch, the next one, its settling and anchoring, and the longer of `AnswerS` and the
 ///         time in which an anchor may be challenged.
 /// @dev    The bond goes to the provider if the node answered, so doubting is never free for long; it
-///         comes back if the node was silent. There is one open challenge of a node at a time. A
+///         comes back if the node was silent. An open challenge keeps others away for an epoch. A
 ///         council that anchors nothing, or only void epochs, makes nobody silent: such a challenge
 ///         lapses. An open challenge locks nothing of the provider's.
 interface ILiveness {

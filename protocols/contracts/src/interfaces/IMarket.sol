@@ -77,6 +77,7 @@ interface IMarket {
     /// @param  chooseUntilS      Before it the requester chooses, where the rule lets it.
     /// @param  drawUntilS        Before it the draw is made; from then on there is a refund.
     /// @param  scoreEpoch        The epoch of all bidders' scores.
+    /// @param  failBelowPpm      Anchored uptime below which the deal will fail.
     /// @param  fpWei             The fixed price, in 10^-18 ANKR.
     /// @param  bondWei           The bond for a bid, in 10^-18 ANKR.
     /// @param  ethStakeWei       What requester and provider will stake together, in wei.
@@ -104,6 +105,7 @@ interface IMarket {
         uint40 chooseUntilS;
         uint40 drawUntilS;
         uint64 scoreEpoch;
+        uint32 failBelowPpm;
         uint128 fpWei;
         uint128 bondWei;
         uint128 ethStakeWei;

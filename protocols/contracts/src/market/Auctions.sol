@@ -180,10 +180,11 @@ abstract contract Auctions is Quotes {
         auction.lengthS = request.lengthS;
         auction.projectType = request.projectType;
         auction.reliabilityPpmMin = kind.reliabilityPpmMin;
-        uint256 failBelowPpm = POLICY.get(Parameter.FailBelowPpm);
+        uint32 failBelowPpm = POLICY.get(Parameter.FailBelowPpm).toUint32();
         auction.uptimePpmMin = Math.max(kind.uptimePpmMin, failBelowPpm).toUint32();
         auction.need = request.need;
         auction.failuresMax = kind.failuresMax;
+        auction.failBelowPpm = failBelowPpm;
     }
 
     /// @dev The draw's round is due a period or more after the last bid, and choice, could be made.

@@ -87,7 +87,9 @@ contract Deals is Disputes {
             uint256 ankrWei = uint256(held.fpWei) + held.bondWei;
             _credit(deal, held.requester, ankrWei, _requesterEthWei(held));
         } else {
-            uint256 lostWei = Math.mulDiv(held.fpWei, held.terms.rewardBps, Money.BPS);
+            // Nobody has to bring its ETH to a provider that is disqualified.
+            uint256 lostBps = _isDisqualified(provider) ? 0 : held.terms.rewardBps;
+            uint256 lostWei = Math.mulDiv(held.fpWei, lostBps, Money.BPS);
             _credit(deal, address(REWARDS), lostWei, 0);
             _credit(deal, held.requester, held.fpWei - lostWei, 0);
             _credit(deal, provider, held.bondWei, 0);

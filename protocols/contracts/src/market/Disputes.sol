@@ -44,9 +44,7 @@ abstract contract Disputes is Losses, Timelocked {
     function cancel(uint256 deal) external onlyTimelock nonReentrant {
         Deal storage held = _running(deal);
         address provider = held.provider;
-        if (block.timestamp >= PROVIDERS.providerOf(provider).disqualifiedUntil) {
-            revert NotDisqualified(provider);
-        }
+        if (!_isDisqualified(provider)) revert NotDisqualified(provider);
         emit Cancelled(deal);
         held.state = State.Cancelled;
         _refund(deal, held, 0);

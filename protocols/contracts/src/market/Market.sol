@@ -167,6 +167,7 @@ contract Market is Auctions {
             registration: winner.registration,
             projectType: auction.projectType,
             lengthS: auction.lengthS,
+            failBelowPpm: auction.failBelowPpm,
             need: auction.need,
             fpWei: auction.fpWei,
             paidWei: paidWei,

@@ -102,7 +102,7 @@ abstract contract Records is IDeals, Ledger {
         held.expectedProfitWei = given.expectedProfitWei.toUint128();
         uint256 kEthWei = PROVIDERS.providerOf(given.provider).kEthWei;
         held.kEthWei = Math.min(kEthWei, given.ethStakeWei).toUint128();
-        held.terms = _terms();
+        held.terms = _terms(given.failBelowPpm);
         _dealOfNode[given.registration] = deal;
         _noteRequester(given.requester, held.fpWei);
     }
@@ -144,6 +144,11 @@ abstract contract Records is IDeals, Ledger {
         return held.ethStakeWei - held.kEthWei;
     }
 
+    /// @dev Whether a provider gets no deal for now (R61).
+    function _isDisqualified(address provider) internal view returns (bool) {
+        return block.timestamp < PROVIDERS.providerOf(provider).disqualifiedUntil;
+    }
+
     function _noteRequester(address account, uint128 fpWei) private {
         Requester storage requester = _requesters[account];
         if (requester.deals == 0) _requesterList.push(account);
@@ -151,11 +156,11 @@ abstract contract Records is IDeals, Ledger {
         requester.ankrWei += fpWei;
     }
 
-    function _terms() private view returns (Terms memory) {
+    function _terms(uint32 failBelowPpm) private view returns (Terms memory) {
         return Terms({
             rewardBps: POLICY.get(Parameter.RewardBps).toUint16(),
             insuranceBps: POLICY.get(Parameter.InsuranceBps).toUint16(),
-            failBelowPpm: POLICY.get(Parameter.FailBelowPpm).toUint32(),
+            failBelowPpm: failBelowPpm,
             startS: POLICY.get(Parameter.StartS).toUint32(),
             reviewS: POLICY.get(Parameter.ReviewS).toUint32(),
             disputeS: POLICY.get(Parameter.DisputeS).toUint32()

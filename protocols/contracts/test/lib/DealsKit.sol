@@ -21,6 +21,7 @@ abstract contract DealsKit is DealsStage {
             registration: node,
             projectType: 7,
             lengthS: LENGTH_S,
+            failBelowPpm: FAIL_BELOW_PPM,
             need: _need(),
             fpWei: FP,
             paidWei: PAID,

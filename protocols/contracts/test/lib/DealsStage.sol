@@ -39,7 +39,7 @@ abstract contract DealsStage is PolicyKit {
     uint256 internal constant START_WITHIN_S = 60;
     uint256 internal constant REVIEW_S = 45;
     uint256 internal constant DISPUTE_S = 60;
-    uint256 internal constant FAIL_BELOW_PPM = 600_000;
+    uint32 internal constant FAIL_BELOW_PPM = 600_000;
 
     /// @dev 0.02 USD and 2,000 USD: 100,000 ANKR for one ETH.
     int256 internal constant ANKR_USD = 2_000_000;
