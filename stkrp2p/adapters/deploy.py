@@ -16,10 +16,10 @@ import trio
 
 from stkrp2p.adapters.chain.abi import interface
 from stkrp2p.adapters.chain.assignment import network_of
+from stkrp2p.adapters.chain.calls import send_and_wait
 from stkrp2p.adapters.chain.challenges import ANKR, Policy, policy_fields, scoring_fields
 from stkrp2p.adapters.chain.endpoint import Endpoint, Endpoints
 from stkrp2p.adapters.chain.wallet import Call, Receipt, Wallet, read_int
-from stkrp2p.adapters.chain.web3chain import send_and_wait
 from stkrp2p.core import bls
 from stkrp2p.core.beacon import Beacon, EpochClock
 from stkrp2p.core.network import Genesis

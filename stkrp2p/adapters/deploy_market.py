@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stkrp2p.adapters.chain.abi import interface
+from stkrp2p.adapters.chain.calls import view
 from stkrp2p.adapters.chain.challenges import scoring_fields
 from stkrp2p.adapters.chain.wallet import Call
-from stkrp2p.adapters.chain.web3chain import view
 from stkrp2p.adapters.deploy import Deployed, Deployer, deploying
 from stkrp2p.adapters.workloads.rlp import encode_list, encode_uint
 from stkrp2p.core.merkle import keccak256, words

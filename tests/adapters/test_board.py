@@ -511,7 +511,7 @@ async def test_one_account_posts_and_anchors_at_the_same_time(hall: Hall) -> Non
 async def test_a_post_whose_fate_is_not_told_counts_once(
     hall: Hall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stkrp2p.adapters.chain.web3chain.MINED_S_MAX", 1)
+    monkeypatch.setattr("stkrp2p.adapters.chain.calls.MINED_S_MAX", 1)
     async with trio.open_nursery() as nursery:
         toxic = Toxic(hall.url)
         await nursery.start(toxic.run)

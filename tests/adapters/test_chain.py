@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from stkrp2p.adapters.chain import Rejected, Web3Chain
-from stkrp2p.adapters.chain.web3chain import view
+from stkrp2p.adapters.chain.calls import view
 from stkrp2p.adapters.deploy import ANKR
 from stkrp2p.core import bls, merkle
 from stkrp2p.core.anchor import Header
@@ -450,7 +450,7 @@ async def test_an_operator_learns_that_a_transaction_was_undone(net: Net) -> Non
 async def test_what_is_not_mined_in_time_is_named(
     net: Net, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stkrp2p.adapters.chain.web3chain.MINED_S_MAX", 0.5)
+    monkeypatch.setattr("stkrp2p.adapters.chain.calls.MINED_S_MAX", 0.5)
     chain = net.chain()
     preview = await chain.mint(ANKR)
     hold_blocks(net.url)

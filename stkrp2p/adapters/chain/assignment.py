@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from stkrp2p.adapters.chain.abi import error_of
+from stkrp2p.adapters.chain.calls import view
 from stkrp2p.adapters.chain.endpoint import Endpoint, Refused
 from stkrp2p.adapters.chain.wallet import Rejected
-from stkrp2p.adapters.chain.web3chain import view
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.beacon import BeaconRound

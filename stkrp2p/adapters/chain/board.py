@@ -14,6 +14,14 @@ from typing import Any, TypeVar
 import trio
 
 from stkrp2p.adapters.chain.abi import interface
+from stkrp2p.adapters.chain.calls import (
+    MINED_POLL_S_MAX,
+    MINED_S_MAX,
+    Preview,
+    preview_of,
+    send_and_wait,
+    view,
+)
 from stkrp2p.adapters.chain.endpoint import (
     REQUEST_S_MAX,
     Endpoint,
@@ -22,14 +30,6 @@ from stkrp2p.adapters.chain.endpoint import (
     unhex,
 )
 from stkrp2p.adapters.chain.wallet import FEE_WEI_MAX, Account, Call, Rejected, read_int
-from stkrp2p.adapters.chain.web3chain import (
-    MINED_POLL_S_MAX,
-    MINED_S_MAX,
-    Preview,
-    preview_of,
-    send_and_wait,
-    view,
-)
 from stkrp2p.core.group import GOVERNORS_MAX
 from stkrp2p.core.merkle import keccak256
 from stkrp2p.core.types import NodeId, UnixMs

@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from stkrp2p.adapters.chain.abi import interface
+from stkrp2p.adapters.chain.calls import send_and_wait
 from stkrp2p.adapters.chain.endpoint import (
     REQUEST_S_MAX,
     Endpoint,
@@ -28,7 +29,6 @@ from stkrp2p.adapters.chain.wallet import (
     read_int,
     rejection,
 )
-from stkrp2p.adapters.chain.web3chain import send_and_wait
 from stkrp2p.core.network import Genesis, MarketAddresses
 
 T = TypeVar("T")
