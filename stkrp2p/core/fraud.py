@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -40,6 +41,10 @@ STRANGER = 18
 SCORE_WORDS = len(Score.__struct_fields__)
 EVIDENCE_WORDS = 6
 ROSTER_WORDS = 8
+
+_TREES_MAX = 3
+"""Trees kept: the scores, those before, and the evidence. Whoever forges one score may bend a thousand
+others, before it, in words that cannot be shown; each of these would build all three anew."""
 
 _DUTY_S = Score.__struct_fields__.index("duty_s")
 _DUTY_N = Score.__struct_fields__.index("duty_n")
@@ -403,9 +408,14 @@ def _member_shown(roster: Roster, member: Member) -> Shown:
     return Shown(leaf, roster.tree.proof(leaf))
 
 
+@lru_cache(maxsize=_TREES_MAX)
+def _tree(leaves: tuple[bytes, ...]) -> merkle.Tree:
+    return merkle.Tree(leaves)
+
+
 def _shown(leaves: Iterable[bytes], leaf: bytes, root: bytes, reason: str) -> Shown:
     """Return a leaf and its proof, after checking that the leaves are those under a root."""
-    tree = merkle.Tree(leaves)
+    tree = _tree(tuple(leaves))
     try:
         proof = tree.proof(leaf)
     except KeyError:

@@ -329,6 +329,21 @@ def test_forged_scores_are_those_that_the_epoch_does_not_come_to() -> None:
     assert forged_scores(past.closed, scores) == (scores[1], scores[3], ghost)
 
 
+def test_trees_are_built_once_for_all_scores_of_an_epoch(monkeypatch) -> None:
+    built = []
+
+    class Counted(merkle.Tree):
+        def __init__(self, leaves) -> None:
+            built.append(self)
+            super().__init__(leaves)
+
+    forged = story()[3].forged([spoilt(s, 2) for s in story()[3].closed.scores])
+    monkeypatch.setattr(merkle, "Tree", Counted)
+    for score in forged.scores:
+        assert wrong_word(against(score, forged)) is not None
+    assert len(built) <= 3
+
+
 def test_a_matrix_is_what_the_evidence_hashes() -> None:
     for past in story():
         for target, leaf in past.closed.evidence.items():
