@@ -4,16 +4,43 @@ pragma solidity 0.8.37;
 import {ILiveness} from "../src/interfaces/ILiveness.sol";
 import {Parameter, Resources} from "../src/interfaces/IPolicy.sol";
 import {IProviders} from "../src/interfaces/IProviders.sol";
+import {ActsTest} from "./lib/Acts.sol";
 import {ProviderActors} from "./lib/ProviderActors.sol";
 import {ProviderKit} from "./lib/ProviderKit.sol";
 
-contract ProvidersInvariantTest is ProviderKit {
+/// @dev What actors may do must work, and what they may not must be refused by name: a revert is a fault.
+///
+/// forge-config: default.invariant.fail-on-revert = true
+/// forge-config: ci.invariant.fail-on-revert = true
+contract ProvidersInvariantTest is ActsTest, ProviderKit {
     ProviderActors private actors;
 
     function setUp() public {
         actors = new ProviderActors();
         (providers, policy) = actors.parts();
         targetContract(address(actors));
+    }
+
+    function test_actors_doAllThatTheyMay() public {
+        bytes4[] memory acts = new bytes4[](17);
+        acts[0] = ProviderActors.join.selector;
+        acts[1] = ProviderActors.end.selector;
+        acts[2] = ProviderActors.update.selector;
+        acts[3] = ProviderActors.stake.selector;
+        acts[4] = ProviderActors.unstake.selector;
+        acts[5] = ProviderActors.withdraw.selector;
+        acts[6] = ProviderActors.addNode.selector;
+        acts[7] = ProviderActors.removeNode.selector;
+        acts[8] = ProviderActors.begin.selector;
+        acts[9] = ProviderActors.finish.selector;
+        acts[10] = ProviderActors.challenge.selector;
+        acts[11] = ProviderActors.answer.selector;
+        acts[12] = ProviderActors.timeOut.selector;
+        acts[13] = ProviderActors.lapse.selector;
+        acts[14] = ProviderActors.collect.selector;
+        acts[15] = ProviderActors.judge.selector;
+        acts[16] = ProviderActors.anchor.selector;
+        _checkThatAllSucceed(actors, acts, 3000);
     }
 
     function invariant_moneyIsConservedAndLockedStakesStay() public view {
@@ -27,7 +54,6 @@ contract ProvidersInvariantTest is ProviderKit {
         _onlyTheApprovedAndStakedAreEligible();
         _aNameIsOneApprovedProvidersAlone();
         _aBlockchainNodeHasOneSidecarAtMost();
-        vm.assertFalse(actors.isStuck());
     }
 
     function _stakesBondsAndDebtsAreTheBalance() private view {

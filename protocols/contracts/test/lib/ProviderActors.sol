@@ -6,13 +6,13 @@ import {ScoreMath} from "../../src/ScoreMath.sol";
 import {ILiveness} from "../../src/interfaces/ILiveness.sol";
 import {IPolicy, Parameter, Resources} from "../../src/interfaces/IPolicy.sol";
 import {IProviders} from "../../src/interfaces/IProviders.sol";
+import {MemberProof, ScoreProof} from "../../src/interfaces/IScores.sol";
 import {Providers} from "../../src/market/Providers.sol";
-import {ProviderKit} from "./ProviderKit.sol";
+import {ProviderRefusals} from "./ProviderRefusals.sol";
 
-/// @dev Three accounts, governors and deals do what they may, and what they may not, as time goes by.
-contract ProviderActors is ProviderKit {
-    uint256 public constant ACCOUNTS = 3;
-    uint256 public constant NODES = 4;
+/// @dev Three accounts, governors and deals do what they may, which must succeed, and what they may not,
+///      which must be refused by its error, as time goes by.
+contract ProviderActors is ProviderRefusals {
     address public constant VICTIM = address(0x71c71);
 
     struct Deal {
@@ -22,10 +22,6 @@ contract ProviderActors is ProviderKit {
     }
 
     Deal[] private _deals;
-    uint64 private _lastEpoch;
-
-    /// @notice Whether a deal could not be ended.
-    bool public isStuck;
 
     /// @notice How many challenges there were.
     uint256 public challenges;
@@ -46,43 +42,39 @@ contract ProviderActors is ProviderKit {
         for (uint256 i = 0; i < NODES; ++i) {
             _node(account(i), bytes32(i + 1));
         }
-        _lastEpoch = _finalEpoch();
+        lastEpoch = _finalEpoch();
     }
 
     // Governors and applicants, who claim one name above all.
 
-    function join(uint256 who, bool isOther, uint128 kEthWei) external {
-        string memory name = string(abi.encode(isOther ? 0 : who % ACCOUNTS));
+    function join(uint256 who, uint256 luck, uint256 kEthWei) external {
         address applicant = account(who);
         IProviders.Status status = providers.providerOf(applicant).status;
         if (status == IProviders.Status.Leaving) {
             vm.warp(block.timestamp + policy.get(Parameter.UnbondS));
-            vm.prank(applicant);
-            providers.withdraw();
+            if (!_withdraw(applicant)) return;
         }
-        if (status != IProviders.Status.Approved) {
-            vm.prank(applicant);
-            providers.apply_(name, _capacity(), 1 ether, "");
-        }
-        kEthWei = SafeCast.toUint128(bound(kEthWei, 0, 40 ether));
-        IProviders.Tier tier =
-            kEthWei < 16 ether ? IProviders.Tier.SemiTrusted : IProviders.Tier.Untrusted;
-        vm.prank(TIMELOCK);
-        providers.approve(applicant, name, tier, kEthWei);
+        string memory name = string(abi.encode(luck % 2 == 0 ? 0 : who % ACCOUNTS));
+        bool isNew = status != IProviders.Status.Approved;
+        if (isNew && !_apply(applicant, name)) return;
+        _approve(applicant, name, bound(kEthWei, 0, 40 ether), isNew);
     }
 
     /// @dev Ends an approval: seldom, or there would be no provider left.
-    function end(uint256 who, bool isRevoked) external {
+    function end(uint256 who, uint256 luck) external {
         if (who % 4 != 0) return;
         address provider = account(who / 4);
+        bool isRevoked = luck % 2 == 0;
+        _expect(_statusRefusal(provider));
         vm.prank(isRevoked ? TIMELOCK : provider);
         if (isRevoked) providers.revoke(provider);
         else providers.resign();
     }
 
-    function update(uint256 who, uint32 cpuMilli) external {
+    function update(uint256 who, uint256 cpuMilli) external {
         Resources memory capacity = _capacity();
         capacity.cpuMilli = SafeCast.toUint32(bound(cpuMilli, 0, 20_000));
+        _expect(_updateRefusal(account(who), capacity));
         vm.prank(account(who));
         providers.update(capacity, 1 ether, "");
     }
@@ -91,70 +83,71 @@ contract ProviderActors is ProviderKit {
 
     function stake(uint256 who, uint256 amount) external {
         amount = bound(amount, 0, policy.get(Parameter.StakeMax) / 2);
+        bytes4 refusal = _stakeRefusal(account(who), amount);
+        _expect(refusal);
         vm.prank(account(who));
         providers.stake(amount);
         who %= ACCOUNTS;
-        if (_isLocked(who)) floorOf[who] += amount;
+        if (refusal == 0 && _isLocked(who)) floorOf[who] += amount;
     }
 
     function unstake(uint256 who, uint256 amount) external {
         amount = bound(amount, 0, policy.get(Parameter.StakeMax) / 8);
+        _expect(_unstakeRefusal(account(who), amount));
         vm.prank(account(who));
         providers.unstake(amount);
     }
 
-    function withdraw(uint256 who, bool isLate) external {
-        if (isLate) vm.warp(block.timestamp + policy.get(Parameter.UnbondS));
-        vm.prank(account(who));
-        providers.withdraw();
+    function withdraw(uint256 who, uint256 luck) external {
+        if (luck % 2 == 0) vm.warp(block.timestamp + policy.get(Parameter.UnbondS));
+        _withdraw(account(who));
     }
 
     // Nodes and deals.
 
     function addNode(uint256 who, uint256 registration, uint256 chainNode) external {
         registration %= NODES;
-        if (who % 8 != 7) who = registration;
-        vm.prank(account(who));
-        providers.addNode(
-            registration, bytes32(chainNode % (2 * NODES)), _member(_lastEpoch, registration)
-        );
+        address provider = account(who % 8 == 7 ? who : registration);
+        bytes32 bounded = bytes32(chainNode % (2 * NODES));
+        MemberProof memory shown = _member(lastEpoch, registration);
+        _expect(_addRefusal(provider, registration, bounded));
+        vm.prank(provider);
+        providers.addNode(registration, bounded, shown);
     }
 
     function removeNode(uint256 registration) external {
         registration %= NODES;
+        _expect(_removeRefusal(registration));
         vm.prank(account(registration));
         providers.removeNode(registration);
     }
 
-    function begin(uint256 registration, uint32 cpuMilli, uint32 storageGb) external {
+    function begin(uint256 registration, uint256 cpuMilli, uint256 storageGb) external {
         Resources memory need = _need();
         need.cpuMilli = SafeCast.toUint32(bound(cpuMilli, 0, 12_000));
         need.storageGb = SafeCast.toUint32(bound(storageGb, 0, 6_000));
         registration %= NODES;
         uint256 who = registration % ACCOUNTS;
-        if (!_isLocked(who)) floorOf[who] = staked(who);
+        bytes4 refusal = _occupyRefusal(registration, need);
+        _expect(refusal);
         providers.occupy(account(who), registration, need);
+        if (refusal != 0) return;
+        if (!_isLocked(who)) floorOf[who] = staked(who);
         providers.lock(account(who));
         _deals.push(Deal(who, registration, need));
     }
 
-    /// @dev A deal that began can be ended at any time: a revert here is a fault.
-    function finish(uint256 index, bool isFailed, uint256 owed) external {
+    /// @dev A deal that began can be ended at any time.
+    function finish(uint256 index, uint256 luck, uint256 owed) external {
         if (_deals.length == 0) return;
-        bytes memory call = abi.encodeCall(this.finishNow, (index, isFailed, owed));
-        (bool ok,) = address(this).call(call);
-        if (!ok) isStuck = true;
-    }
-
-    function finishNow(uint256 index, bool isFailed, uint256 owed) external {
-        require(msg.sender == address(this), "it is only called from here");
         index %= _deals.length;
         Deal memory deal = _deals[index];
         _deals[index] = _deals[_deals.length - 1];
         _deals.pop();
         address provider = account(deal.who);
+        _expect(0);
         providers.release(provider, deal.registration, deal.need);
-        if (isFailed) {
+        if (luck % 2 == 0) {
             providers.recordFailure(provider);
             owed = bound(owed, 0, 2 * policy.get(Parameter.StakeMin));
             uint256 taken = providers.seize(provider, owed, VICTIM);
@@ -168,46 +161,64 @@ contract ProviderActors is ProviderKit {
     // Liveness.
 
     function challenge(uint256 who, uint256 registration) external {
+        bytes4 refusal = _challengeRefusal(registration % NODES);
+        _expect(refusal);
         vm.prank(account(who));
         providers.challenge(registration % NODES);
-        ++challenges;
+        if (refusal == 0) ++challenges;
     }
 
-    function answer(bool isWaiting) external {
-        uint256 number = _recent(isWaiting);
+    function answer(uint256 luck) external {
+        uint256 number = _recent(luck % 2 == 0);
         ILiveness.Challenge memory held = providers.challengeOf(number);
-        providers.answer(number, _shown(_lastEpoch, held.registration));
+        ScoreProof memory shown = _shown(lastEpoch, held.registration);
+        bytes4 refusal = _answerRefusal(held, shown);
+        _expect(refusal);
+        providers.answer(number, shown);
+        if (refusal != 0) return;
         lost[_whoIs(held.challenger)] += held.bond;
         won[_whoIs(held.provider)] += held.bond;
     }
 
-    function timeOut(bool isWaiting, bool isLate) external {
-        uint256 number = _recent(isWaiting);
-        if (isLate) vm.warp(block.timestamp + policy.get(Parameter.AnswerS));
-        providers.timeOut(number, _headerOf(_lastEpoch));
+    function timeOut(uint256 luck, uint256 late) external {
+        uint256 number = _recent(luck % 2 == 0);
+        if (late % 2 == 0) vm.warp(block.timestamp + policy.get(Parameter.AnswerS));
+        ILiveness.Challenge memory held = providers.challengeOf(number);
+        _expect(_timeOutRefusal(held, _headerOf(lastEpoch)));
+        providers.timeOut(number, _headerOf(lastEpoch));
     }
 
     function lapse(uint256 number, uint256 late) external {
         if (late % 32 == 0) vm.warp(block.timestamp + 31 days);
-        providers.lapse(number % (challenges + 1));
+        number = bound(number, challenges < 3 ? 0 : challenges - 3, challenges);
+        _expect(_lapseRefusal(providers.challengeOf(number)));
+        providers.lapse(number);
     }
 
     function collect(uint256 who) external {
+        bool isOwed = providers.owedTo(account(who)) != 0;
+        _expect(isOwed ? bytes4(0) : ILiveness.NothingOwed.selector);
         vm.prank(account(who));
         providers.collect();
     }
 
     function judge(uint256 registration) external {
         registration %= NODES;
-        providers.disqualify(registration, _shown(_lastEpoch, registration));
+        ScoreProof memory shown = _shown(lastEpoch, registration);
+        bytes4 refusal = _judgeRefusal(registration, shown);
+        _expect(refusal);
+        providers.disqualify(registration, shown);
+        if (refusal == 0) judgedUntil[registration] = lastEpoch + 1;
     }
 
     /// @dev Lets an epoch begin and be anchored, in which one of the nodes is up or down.
-    function anchor(uint256 registration, bool isUp, bool isVoid) external {
+    function anchor(uint256 registration, uint256 luck, uint256 voiding) external {
+        bool isUp = luck % 2 == 0;
         uint256 uptimePpm = isUp ? 950_000 : 100_000;
         uint256 verdict = isUp ? ScoreMath.UP : ScoreMath.DOWN;
+        _expect(0);
         _score(registration % NODES, uptimePpm, uptimePpm, ScoreMath.ACTIVE, verdict);
-        _lastEpoch = _anchorNext(isVoid);
+        lastEpoch = _anchorNext(voiding % 4 == 0);
     }
 
     function wait(uint256 timeS) external {
@@ -246,14 +257,38 @@ contract ProviderActors is ProviderKit {
         return uint256(held.stake) + held.unbonding;
     }
 
-    function account(uint256 who) public pure returns (address) {
-        return [address(0xa11ce), address(0xb0b), address(0xca201)][who % ACCOUNTS];
+    /// @dev Says whether it applied.
+    function _apply(address applicant, string memory name) private returns (bool) {
+        bytes4 refusal = _applyRefusal(name);
+        _expect(refusal);
+        vm.prank(applicant);
+        providers.apply_(name, _capacity(), 1 ether, "");
+        return refusal == 0;
+    }
+
+    function _approve(address applicant, string memory name, uint256 kEthWei, bool isNew) private {
+        bool isSound = kEthWei != 0 && kEthWei <= 32 ether;
+        bytes4 refusal = isSound ? bytes4(0) : IProviders.BadTier.selector;
+        IProviders.Tier tier =
+            kEthWei < 16 ether ? IProviders.Tier.SemiTrusted : IProviders.Tier.Untrusted;
+        _expect(isNew ? refusal : IProviders.WrongStatus.selector);
+        vm.prank(TIMELOCK);
+        providers.approve(applicant, name, tier, SafeCast.toUint128(kEthWei));
+    }
+
+    /// @dev Says whether it withdrew.
+    function _withdraw(address provider) private returns (bool) {
+        bytes4 refusal = _withdrawRefusal(provider);
+        _expect(refusal);
+        vm.prank(provider);
+        providers.withdraw();
+        return refusal == 0;
     }
 
     /// @dev The latest challenge, after an epoch that can decide it if `isWaiting`.
     function _recent(bool isWaiting) private returns (uint256) {
         bool isBehind = anchors.epochAt(block.timestamp) > anchors.nextEpoch() + 20;
-        if (isWaiting && !isBehind) _lastEpoch = _anchorFresh();
+        if (isWaiting && !isBehind) lastEpoch = _anchorFresh();
         return challenges;
     }
 

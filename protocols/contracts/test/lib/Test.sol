@@ -18,6 +18,7 @@ interface Vm {
     function deal(address account, uint256 balance) external;
     function etch(address where, bytes calldata code) external;
     function expectEmit(address emitter) external;
+    function expectPartialRevert(bytes4 selector) external;
     function expectRevert(bytes calldata reason) external;
     function expectRevert(bytes4 selector) external;
     function expectRevert() external;
