@@ -136,7 +136,7 @@ def _running_step(course: Course) -> str:
     record, now_s = course.record, course.now_s
     if record.frozen_until > now_s:
         until = when(record.frozen_until, now_s)
-        return f"wait: it is disputed; the governors rule, at most until {until}"
+        return f"wait: it is disputed; the governors rule by {until}"
     if record.ends_at > now_s:
         return f"wait: it runs until {when(record.ends_at, now_s)}"
     return f"wait: it is in review until {when(course.completable_at, now_s)}"

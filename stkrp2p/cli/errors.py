@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stkrp2p.cli.output import shortened
+
 if TYPE_CHECKING:
     from stkrp2p.adapters.keys import KeyFileError
     from stkrp2p.config import ConfigError
@@ -65,9 +67,10 @@ class Failure(click.ClickException):
             click.echo(json.dumps(self.document(), indent=2))
             return
         click.echo(f"error: {self.message}", err=True)
-        for name, text in (("why", self.why), ("next", self.hint)):
-            if text:
-                click.echo(f"  {name}: {text}", err=True)
+        if self.why:
+            click.echo(shortened(f"  why: {self.why}"), err=True)
+        if self.hint:
+            click.echo(f"  next: {self.hint}", err=True)
 
 
 def config_failure(error: ConfigError) -> Failure:

@@ -211,7 +211,7 @@ def _election_step(shown: Council) -> str:
     if election.closes_at <= shown.now_s:
         return "stkrp2p gov elect close"
     ends = when(election.closes_at, shown.now_s)
-    return f"wait: election {number} ends {ends}; until then: gov elect stand, or gov elect back"
+    return f"wait: election {number} ends {ends}; gov elect stand, or back"
 
 
 def _wait(shown: Council) -> str:

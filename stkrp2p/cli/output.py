@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -10,6 +11,9 @@ import click
 
 WIDTH_MAX = 100
 """Columns of a line."""
+
+_LONG_HEX = re.compile(r"(0x[0-9a-f]{4})[0-9a-f]{32,}([0-9a-f]{4})")
+_VALUES = re.compile(r"\((\w+)\(.*\)\)$")
 
 _SPANS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -36,6 +40,17 @@ def visible(text: str) -> str:
 def cut(text: str, width: int = WIDTH_MAX) -> str:
     """Return the text, with an ellipsis in place of what is beyond the width."""
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def shortened(text: str) -> str:
+    """Return a reason that fits the width, if less of its details will do.
+
+    The middle of addresses and hashes is left out first, then the values of a contract's error at the
+    end; what others say is long as it is.
+    """
+    if len(text) > WIDTH_MAX:
+        text = _LONG_HEX.sub(r"\1…\2", text)
+    return _VALUES.sub(r"(\1)", text) if len(text) > WIDTH_MAX else text
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> list[str]:
@@ -76,19 +91,24 @@ def moment(unix_s: int) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def span(seconds: int) -> str:
-    """Return a time in days, hours, minutes and seconds, such as `2 d 12 h`."""
+def span(seconds: int, *, units_max: int = len(_SPANS)) -> str:
+    """Return a time in days, hours, minutes and seconds, such as `2 d 12 h`.
+
+    Args:
+        seconds: The time.
+        units_max: How many of them to say, the largest ones; what is smaller is cut off.
+    """
     parts, rest = [], seconds
     for name, length in _SPANS:
         count, rest = divmod(rest, length)
         parts += [f"{count} {name}"] if count else []
-    return " ".join(parts) or "0 s"
+    return " ".join(parts[:units_max]) or "0 s"
 
 
 def when(at_s: int, now_s: int) -> str:
-    """Return a time, and how far away it is."""
+    """Return a time, and about how far away it is."""
     if at_s > now_s:
-        away = f"in {span(at_s - now_s)}"
+        away = f"in {span(at_s - now_s, units_max=2)}"
     else:
-        away = f"{span(now_s - at_s)} ago" if at_s < now_s else "now"
+        away = f"{span(now_s - at_s, units_max=2)} ago" if at_s < now_s else "now"
     return f"{moment(at_s)} ({away})"

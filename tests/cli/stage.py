@@ -11,6 +11,7 @@ import trio
 
 from stkrp2p.adapters.chain.rule import RuleChain
 from stkrp2p.adapters.keys import write_secret_file
+from stkrp2p.cli.output import WIDTH_MAX
 from stkrp2p.config import dump_config, dump_network
 from tests.adapters.chain_kit import rpc, secret
 from tests.adapters.market_kit import MarketNet, address_of
@@ -44,15 +45,19 @@ class Stage:
         return self.configs[key]
 
     def tells(self, key: bytes, *arguments: object) -> Ran:
-        """Run a command as somebody, whatever comes of it."""
-        return self.run(*arguments, "--config", self.config(key))
+        """Run a command as somebody, whatever comes of it; why it failed fits the width."""
+        ran = self.run(*arguments, "--config", self.config(key))
+        reasons = self._without_config(key, ran.err).splitlines()
+        assert [r for r in reasons if r.startswith("  ") and len(r) > WIDTH_MAX] == []
+        return ran
 
     def does(self, key: bytes, *arguments: object) -> str:
         """Run a command as somebody; it succeeds. Return what it prints, without the folder."""
         ran = self.tells(key, *arguments)
         assert ran.code == 0, ran.err
-        assert all(len(line) <= 100 for line in ran.out.splitlines() if "next: " not in line)
-        return ran.out.replace(f" --config {self.config(key)}", "")
+        said = self._without_config(key, ran.out)
+        assert [line for line in said.splitlines() if len(line) > WIDTH_MAX] == []
+        return said
 
     def shows(self, key: bytes, *arguments: object) -> dict:
         """Run a command with `--json` as somebody; it succeeds."""
@@ -72,6 +77,9 @@ class Stage:
                 chain.close()
 
         return trio.run(read)
+
+    def _without_config(self, key: bytes, text: str) -> str:
+        return text.replace(f" --config {self.config(key)}", "")
 
     def height(self) -> str:
         return str(rpc(self.net.url, "eth_blockNumber"))
