@@ -144,7 +144,8 @@ def for_node(loaded: Loaded, hint: str) -> str:
     """
     before, name, command = hint.rpartition("stkrp2p ")
     is_last = not before or before.endswith((": ", ", "))
-    is_plain = is_last and _VALUED.search(command) is None and "," not in command
+    is_of_node = is_last and not command.startswith("-")
+    is_plain = is_of_node and _VALUED.search(command) is None and "," not in command
     return before + again(loaded, command) if name and is_plain else hint
 
 
