@@ -17,6 +17,7 @@ from web3 import HTTPProvider, Web3
 from web3.types import RPCEndpoint
 
 from stkrp2p.adapters.artifacts import Artifact, load
+from stkrp2p.adapters.chain.challenges import header_fields
 from stkrp2p.adapters.deploy import Plan, Policy, anchor_setup
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import Header, anchor_message
@@ -140,7 +141,7 @@ class Anchors:
 
     def call(self, header: Header, signature: bytes) -> ContractFunction:
         """Return the call that anchors a header."""
-        return self.contract.functions.anchor(fields(header), signature)
+        return self.contract.functions.anchor(header_fields(header), signature)
 
     def anchor(self, header: Header) -> TxReceipt:
         """Sign a header and anchor it.
@@ -190,11 +191,6 @@ def deploy_anchors(
 def address(contract: Contract) -> bytes:
     """Return where a contract is, 20 bytes."""
     return bytes.fromhex(contract.address[2:])
-
-
-def fields(header: Header) -> tuple[object, ...]:
-    """Return a header as contracts take it."""
-    return msgspec.structs.astuple(header)
 
 
 def header_of(epoch: int, **changes: object) -> Header:

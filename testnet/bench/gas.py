@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stkrp2p.adapters.chain.challenges import challenge_fields
+from stkrp2p.adapters.chain.challenges import challenge_fields, header_fields
 from stkrp2p.core.merkle import Tree, words_in
 from stkrp2p.core.params import MAINNET
 from testnet.bench.assignment_gas import Cost, costs, rosters
@@ -21,7 +21,6 @@ from testnet.bench.figures import Figure, Report
 from testnet.contracts import (
     Chain,
     deploy_anchors,
-    fields,
     header_of,
     running_chain,
     score_of,
@@ -106,7 +105,9 @@ def _anchoring(chain: Chain, members: int) -> tuple[Figure, Figure]:
         limit_is="its bytes, pairings, slots",
     )
     proof = tree.proof(scores[0])
-    verify = anchors.contract.functions.verifyScore(fields(first), words_in(scores[0]), proof)
+    verify = anchors.contract.functions.verifyScore(
+        header_fields(first), words_in(scores[0]), proof
+    )
     gas, data = _sent(chain, verify)
     proved = Figure(
         name=f"proof of a score among {members:,}",

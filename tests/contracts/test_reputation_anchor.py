@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stkrp2p.adapters.chain.challenges import header_fields
 from stkrp2p.core import bls
 from stkrp2p.core.anchor import anchor_message
 from stkrp2p.core.merkle import Tree, keccak256, words, words_in
@@ -15,7 +16,6 @@ from testnet.contracts import (
     Anchors,
     Chain,
     deploy_anchors,
-    fields,
     header_of,
     score_of,
 )
@@ -64,7 +64,7 @@ def test_an_epoch_may_be_anchored_from_when_the_core_seals_it(anchors):
 
 def test_the_core_and_the_contract_hash_and_frame_a_header_alike(anchors):
     for header in (header_of(0), header_of(2**64 - 1, median_ppm=2**32 - 1, is_void=True)):
-        message = anchors.contract.functions.anchorMessage(fields(header)).call()
+        message = anchors.contract.functions.anchorMessage(header_fields(header)).call()
         assert message == anchor_message(anchors.genesis, header, 0)
 
 
@@ -74,7 +74,7 @@ def test_epochs_are_anchored_in_order_and_told_in_events(anchors, chain):
         header = header_of(epoch, is_void=epoch == 1)
         receipt = anchors.anchor(header)
         [event] = anchors.contract.events.Anchored().process_receipt(receipt)
-        assert tuple(event["args"].values()) == fields(header)
+        assert tuple(event["args"].values()) == header_fields(header)
         block = chain.web3.eth.get_block(receipt["blockNumber"])
         record = anchors.contract.functions.recordOf(epoch).call()
         assert record == [header.hash()[:24], block["timestamp"]]
@@ -130,11 +130,11 @@ def test_leaves_of_the_cores_trees_are_proved_on_chain(anchors):
         verify = anchors.contract.get_function_by_name(f"verify{kind}")
         for leaf in leaves:
             proof = trees[kind].proof(leaf)
-            assert verify(fields(header), words_in(leaf), proof).call()
+            assert verify(header_fields(header), words_in(leaf), proof).call()
             wrong = [*words_in(leaf)[:-1], keccak256(b"")]
-            assert not verify(fields(header), wrong, proof).call()
-            assert not verify(fields(header), words_in(leaf), proof[1:]).call()
-            assert not verify(fields(header_of(0)), words_in(leaf), proof).call()
+            assert not verify(header_fields(header), wrong, proof).call()
+            assert not verify(header_fields(header), words_in(leaf), proof[1:]).call()
+            assert not verify(header_fields(header_of(0)), words_in(leaf), proof).call()
 
 
 def test_anchoring_and_proving_keep_within_their_gas_aims(anchors, chain):
@@ -145,7 +145,9 @@ def test_anchoring_and_proving_keep_within_their_gas_aims(anchors, chain):
     first = anchors.anchor(header)["gasUsed"]
     later = anchors.anchor(header_of(1))["gasUsed"]
     proof = tree.proof(scores[0])
-    verify = anchors.contract.functions.verifyScore(fields(header), words_in(scores[0]), proof)
+    verify = anchors.contract.functions.verifyScore(
+        header_fields(header), words_in(scores[0]), proof
+    )
     proved = chain.send(verify)["gasUsed"]
     assert max(first, later) <= ANCHOR_GAS_MAX
     assert proved <= SCORE_PROOF_GAS_MAX

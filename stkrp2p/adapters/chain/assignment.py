@@ -11,10 +11,9 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from stkrp2p.adapters.chain.abi import error_of
 from stkrp2p.adapters.chain.calls import view
+from stkrp2p.adapters.chain.challenges import header_fields
 from stkrp2p.adapters.chain.endpoint import Endpoint, Refused
 from stkrp2p.adapters.chain.wallet import Rejected
 from stkrp2p.core import bls
@@ -46,7 +45,7 @@ class SeedProof:
         """Return header and rounds as the contract takes them."""
         mixed = b"" if self.mixed is None else bls.g1_uncompressed(self.mixed.signature)
         rounds = (bls.g1_uncompressed(self.own.signature), mixed)
-        return msgspec.structs.astuple(self.header), rounds
+        return header_fields(self.header), rounds
 
 
 def network_of(
