@@ -214,7 +214,7 @@ class Sealer:
         known = await self.ledger.sealed(epoch)
         if known is not None and known.voids == self.chain.voids:
             return known
-        for key, votes in self._votes.items():
+        for key, votes in list(self._votes.items()):  # more may come meanwhile
             voted, seat = self._moved.get(key.header_hash), self.seats.of(key.session)
             if key.epoch != epoch or key.voids != self.chain.voids or voted is None or not seat:
                 continue

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import msgspec
+import pytest
 import trio
 
 from stkrp2p.core.anchor import SealedAnchor
+from stkrp2p.core.batch import sign_batch
 from stkrp2p.core.council import (
     AskHeld,
     GiveVote,
@@ -20,7 +22,7 @@ from stkrp2p.core.council import (
 from stkrp2p.core.types import Epoch, NodeId, UnixMs
 from stkrp2p.ports import AnchorRecord
 from stkrp2p.services.council import Seat
-from stkrp2p.services.sealer import SLOTS_HEARD_MAX, VOTED_MAX, Sealer
+from stkrp2p.services.sealer import SLOTS_HEARD_MAX, VOTED_MAX, Refused, Sealer
 from testnet.sim import SimNetwork, SimNode
 from tests.sim.kit import simulate
 
@@ -67,6 +69,26 @@ def test_votes_of_one_governor_are_bounded_and_leave_room_for_those_of_its_place
             heard = await sealer.take_vote(liar, vote_of(network, liar, old, number))
             assert heard.is_new == (number < VOTED_MAX)
         assert (await sealer.take_vote(honest, vote_of(network, honest, new, 99))).is_new
+
+    in_council(story)
+
+
+def test_votes_that_come_while_a_full_disk_refuses_an_anchor_end_no_node() -> None:
+    async def story(network: SimNetwork) -> None:
+        governor = network.nodes[0]
+        sealer, seat, peer = sealer_of(governor), governor.seats.newest, network.nodes[1].id
+        assert seat is not None
+        keep, late = sealer._keep, []
+
+        async def refused(sealed: SealedAnchor) -> bool:
+            governor.store.is_full = True
+            late.append(await sealer.take_vote(peer, vote_of(network, peer, seat.group, len(late))))
+            return await keep(sealed)
+
+        sealer._keep = refused  # type: ignore[method-assign]
+        await network.until_epoch_sealed(1, slack_s=4)
+        assert late[0].is_new
+        assert sealer.ledger.store_fault
 
     in_council(story)
 
@@ -148,6 +170,25 @@ def test_a_motion_that_its_proposer_did_not_sign_is_refused_with_that_word() -> 
         assert vote is not None
         assert vote.reason == "bad-signature"
         assert not vote.signature
+
+    in_council(story)
+
+
+def test_a_motion_that_includes_a_proved_equivocator_is_refused() -> None:
+    async def story(network: SimNetwork) -> None:
+        await network.until_epoch_sealed(1, slack_s=0)
+        sealer, cheat = sealer_of(network.nodes[0]), network.nodes[3]
+        view, evidence = await sealer.ledger.open(Epoch(1)), sealer.ledger.evidence(Epoch(1))
+        assert view is not None
+        [batch] = evidence.of(cheat.id)
+        sealer._check_taints(view, {cheat.id: batch}, frozenset())
+        other = sign_batch(
+            cheat.secret, msgspec.structs.replace(batch.body, receipts_root=bytes(32))
+        )
+        evidence.add(other)
+        with pytest.raises(Refused, match="untainted: 1 equivocators are included"):
+            sealer._check_taints(view, {cheat.id: batch}, frozenset())
+        sealer._check_taints(view, {}, frozenset({cheat.id}))
 
     in_council(story)
 
