@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 import pytest
@@ -13,9 +14,9 @@ from stkrp2p.core.batch import sign_batch
 from stkrp2p.core.council import (
     AskHeld,
     GiveVote,
+    Motion,
     Vote,
     echo_of,
-    id_of,
     proposer_of,
     sign_motion,
 )
@@ -52,6 +53,34 @@ def vote_of(network: SimNetwork, peer: NodeId, group, number: int) -> GiveVote:
         header_hash=number.to_bytes(32, "big"),
         index=group.governors.index(peer),
         signature=bytes(48),
+    )
+
+
+async def turn_at(network: SimNetwork) -> tuple[Sealer, SimNode, int]:
+    """Wait until the turns of epoch 1 begin; return a governor, and whose slot it is now."""
+    await network.until_epoch_sealed(1, slack_s=0)
+    sealer, seat = sealer_of(network.nodes[0]), network.nodes[0].seats.newest
+    view = await sealer.ledger.open(Epoch(1))
+    assert view is not None
+    assert seat is not None
+    slot = sealer.slot(Epoch(1))
+    return sealer, network.member_of[sealer._proposer(view, slot, seat.group)], slot
+
+
+async def moved(
+    network: SimNetwork, signer: SimNode, slot: int, *, epoch: int, voids: int = 0, **changes
+) -> Motion:
+    """Return a motion with the terms of epoch 0."""
+    stored = await signer.store.epoch(Epoch(0))
+    assert stored is not None
+    assert stored.proposal is not None
+    return sign_motion(
+        signer.secret,
+        network=network.genesis.network_id,
+        slot=slot,
+        voids=voids,
+        header=msgspec.structs.replace(stored.header, epoch=epoch, **changes),
+        proposal=stored.proposal,
     )
 
 
@@ -125,50 +154,52 @@ def test_motions_of_a_later_epoch_do_not_displace_those_of_the_one_that_is_seale
 
 def test_a_motion_of_a_slot_that_is_over_is_not_echoed_against_its_proposers_next() -> None:
     async def story(network: SimNetwork) -> None:
-        await network.until_epoch_sealed(1, slack_s=0)
-        asked, liar = network.nodes[0], network.nodes[1].id
-        sealer, stored = sealer_of(asked), await asked.store.epoch(Epoch(0))
-        view, seat = await sealer.ledger.open(Epoch(1)), asked.seats.newest
-        assert stored is not None
-        assert stored.proposal is not None
-        assert view is not None
-        assert seat is not None
-        slot = sealer.slot(Epoch(1))
-        honest = network.member_of[sealer._proposer(view, slot, seat.group)]
-        said = sign_motion(
-            honest.secret,
-            network=view.network,
-            slot=slot,
-            voids=0,
-            header=stored.header,
-            proposal=stored.proposal,
-        )
-        replayed = msgspec.structs.replace(echo_of(said), epoch=1)
-        assert not (await sealer.hear_echo(liar, replayed)).motion_id
-        assert id_of(said) not in sealer._heard.get((Epoch(1), slot), {})
+        sealer, proposer, slot = await turn_at(network)
+        replayed = echo_of(await moved(network, proposer, slot, epoch=0))
+        liar = network.nodes[1].id
+        answer = await sealer.hear_echo(liar, msgspec.structs.replace(replayed, epoch=1))
+        assert not answer.motion_id
+        assert replayed.motion_id not in sealer._heard.get((Epoch(1), slot), {})
 
     in_council(story)
 
 
-def test_a_motion_that_its_proposer_did_not_sign_is_refused_with_that_word() -> None:
+@dataclass(frozen=True)
+class Wrong:
+    """How a motion is not as it must be."""
+
+    sender: int = 0
+    """0 for the slot's proposer, 1 for another governor."""
+
+    signer: int = 0
+    late: int = 0
+    """Slots after this one."""
+
+    terms: Mapping[str, object] = field(default_factory=dict)
+
+
+REFUSED = {
+    "voids": Wrong(terms={"voids": 1}),
+    "not-ready": Wrong(terms={"epoch": 2}),
+    "turn": Wrong(sender=1, signer=1),
+    "slot": Wrong(late=COUNCIL),
+    "other-proposal": Wrong(terms={"proposal_hash": bytes(32)}),
+    "bad-signature": Wrong(signer=1),
+}
+
+
+@pytest.mark.parametrize("word", REFUSED)
+def test_a_motion_that_nobody_need_look_at_is_refused_with_a_word(word: str) -> None:
+    wrong = REFUSED[word]
+
     async def story(network: SimNetwork) -> None:
-        await network.until_epoch_sealed(1, slack_s=0)
-        asked, liar = network.nodes[0], network.nodes[1]
-        sealer, stored = sealer_of(asked), await asked.store.epoch(Epoch(0))
-        sealer._proposer = lambda *_: liar.id  # type: ignore[method-assign]
-        assert stored is not None
-        assert stored.proposal is not None
-        motion = sign_motion(
-            asked.secret,
-            network=network.genesis.network_id,
-            slot=max(0, sealer.slot(Epoch(1))),
-            voids=0,
-            header=msgspec.structs.replace(stored.header, epoch=1),
-            proposal=stored.proposal,
-        )
-        vote = await sealer.judge(liar.id, motion)
+        sealer, proposer, slot = await turn_at(network)
+        people = (proposer, next(m for m in network.nodes[1:COUNCIL] if m is not proposer))
+        terms = {"epoch": 1, **wrong.terms}
+        motion = await moved(network, people[wrong.signer], slot + wrong.late, **terms)
+        vote = await sealer.judge(people[wrong.sender].id, motion)
         assert vote is not None
-        assert vote.reason == "bad-signature"
+        assert vote.reason.partition(":")[0] == word
         assert not vote.signature
 
     in_council(story)
