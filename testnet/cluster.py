@@ -478,7 +478,7 @@ class _Build:
             self._configure(member, network, beacon_url)
             self._start_service(member)
         cluster = self._assemble(deployed, market, network, beacon_url)
-        await _register_all(cluster, deployed)
+        await _register_all(cluster)
         self.say(f"registry   {len(self.members)} nodes registered and staked")
         for member in self.members:
             cluster.start_node(member)
@@ -619,7 +619,7 @@ class _Build:
         )
 
 
-async def _register_all(cluster: Cluster, deployed: Deployed) -> None:
+async def _register_all(cluster: Cluster) -> None:
     """Register everybody in time for epoch 0; from then on the chain makes a block each second.
 
     Raises:
@@ -628,7 +628,7 @@ async def _register_all(cluster: Cluster, deployed: Deployed) -> None:
     rpc = cluster.manifest.rpc
     async with trio.open_nursery() as nursery:
         for member in cluster.members:
-            nursery.start_soon(_register, member, deployed, rpc)
+            nursery.start_soon(_register, member, cluster.deployed, rpc)
     await call(rpc, "evm_setIntervalMining", BLOCK_S)
     if SystemClock().unix_ms() >= cluster.genesis.start_ms(Epoch(0)):
         raise ClusterFailed(
@@ -649,10 +649,15 @@ def stop(pids: Sequence[int]) -> None:
         manifest.kill(pid)
 
 
+async def until_ms(unix_ms: int, *, early_s: float = 0.0) -> None:
+    """Return once the wall clock shows a time, or so much before."""
+    wait_ms = unix_ms - SystemClock().unix_ms()
+    await trio.sleep(max(0.0, wait_ms / 1000 - early_s))
+
+
 async def run_flaky(cluster: Cluster, member: Member) -> None:
     """Freeze and thaw a node in turn, from the first round on, until cancelled."""
-    start_s = (cluster.genesis.beacon.genesis_ms - SystemClock().unix_ms()) / 1000
-    await trio.sleep(max(0.0, start_s))
+    await until_ms(cluster.genesis.beacon.genesis_ms)
     try:
         while True:
             cluster.signal_node(member, signal.SIGSTOP)

@@ -15,6 +15,7 @@ from stkrp2p.adapters.drand import DrandBeacons
 from stkrp2p.cli.output import percent
 from stkrp2p.core.draw import Auction
 from stkrp2p.core.types import Epoch, Operator, Round
+from testnet.cluster import until_ms
 from testnet.market_amounts import ankr, eth
 from testnet.market_cast import POLL_S, Provider
 from testnet.market_draw import judge_draw
@@ -135,8 +136,7 @@ async def draw(scene: Scene, deal: int) -> Provider:
 async def fetch_round(scene: Scene, number: Round) -> bytes:
     """Return a round's signature, from the governors' nodes, once it is made."""
     beacon = scene.cluster.genesis.beacon
-    wait_ms = beacon.due_ms(number) - SystemClock().unix_ms()
-    await trio.sleep(max(0, wait_ms) / 1000)
+    await until_ms(beacon.due_ms(number))
     urls = [f"http://{m.beacon_listen}" for m in scene.cluster.members[: len(scene.cast.governors)]]
     async with httpx.AsyncClient() as client:
         beacons = DrandBeacons(beacon, urls, client=client, clock=SystemClock())

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import trio
 
-from stkrp2p.adapters.clock import SystemClock
 from stkrp2p.core.types import Round
 from testnet.bench.council import make_keys, sign
 from testnet.bench.figures import Figure, Report
-from testnet.cluster import Cluster, running
+from testnet.cluster import running, until_ms
 from testnet.lateness import Lateness, ask_lateness
 from testnet.plan import Plan, Role
 
@@ -44,16 +43,11 @@ async def lateness_of_network(scale: Scale, folder: Path) -> tuple[Lateness, Lat
     plan = Plan(nodes=scale.nodes, light=scale.light, council=scale.council, down=0, flaky=0)
     async with running(plan, folder, lambda _line: None) as cluster:
         last = SETTLE_ROUNDS + scale.rounds
-        await _sleep_until_due(cluster, Round(last + 1))
+        await until_ms(cluster.genesis.beacon.due_ms(Round(last + 1)))
         cluster.check()
         rounds = range(SETTLE_ROUNDS + 1, last + 1)
         governors = [m for m in cluster.members if m.entry.role is Role.COUNCIL]
         return await ask_lateness(governors, rounds), await ask_lateness(cluster.members, rounds)
-
-
-async def _sleep_until_due(cluster: Cluster, number: Round) -> None:
-    wait_ms = cluster.genesis.beacon.due_ms(number) - SystemClock().unix_ms()
-    await trio.sleep(max(0, wait_ms) / 1000)
 
 
 def curve_work_ms(scale: Scale) -> float:

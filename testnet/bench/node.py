@@ -21,10 +21,10 @@ from statistics import median
 
 import trio
 
-from stkrp2p.adapters.clock import SystemClock
+from stkrp2p.core.types import Round
 from testnet.bench import process
 from testnet.bench.figures import Figure, Report
-from testnet.cluster import Cluster, Member, running, stop
+from testnet.cluster import Cluster, Member, running, stop, until_ms
 from testnet.plan import Plan, Role, council_that_fits
 
 IDLE_PERCENT_MAX = 1.0
@@ -132,13 +132,13 @@ def _started(member: Member, profiles: Path | None) -> subprocess.Popen[bytes]:
 async def _measure(
     cluster: Cluster, fresh: frozenset[str], scale: Scale
 ) -> tuple[tuple[NodeCost, ...], float]:
-    rounds = cluster.genesis.params.rounds_per_epoch
-    await _sleep_until_round(cluster, 1, early_s=scale.idle_s + 1)
-    idle = await _percents(cluster, _sleep_until_round(cluster, 1, early_s=1))
+    beacon, rounds = cluster.genesis.beacon, cluster.genesis.params.rounds_per_epoch
+    await until_ms(beacon.genesis_ms, early_s=scale.idle_s + 1)
+    idle = await _percents(cluster, until_ms(beacon.genesis_ms, early_s=1))
     idle_rss_mb = {m.entry.name: process.rss_mb(m.entry.pid) for m in cluster.members}
-    await _sleep_until_round(cluster, 1 + rounds)
-    last = 1 + rounds * (1 + scale.epochs)
-    busy = await _percents(cluster, _sleep_until_round(cluster, last))
+    await until_ms(beacon.due_ms(Round(1 + rounds)))
+    last = Round(1 + rounds * (1 + scale.epochs))
+    busy = await _percents(cluster, until_ms(beacon.due_ms(last)))
     cluster.check()
     status_s = await trio.to_thread.run_sync(status_median_s, cluster.members[2].entry.config)
     costs = tuple(
@@ -155,12 +155,6 @@ async def _measure(
         for m in cluster.members
     )
     return costs, status_s
-
-
-async def _sleep_until_round(cluster: Cluster, number: int, *, early_s: float = 0.0) -> None:
-    beacon = cluster.genesis.beacon
-    due_ms = beacon.genesis_ms + (number - 1) * beacon.period_ms
-    await trio.sleep(max(0.0, (due_ms - SystemClock().unix_ms()) / 1000 - early_s))
 
 
 async def _percents(cluster: Cluster, span: Awaitable[None]) -> Mapping[str, float]:

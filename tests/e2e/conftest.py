@@ -15,13 +15,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from stkrp2p.adapters.clock import SystemClock
 from stkrp2p.adapters.store import SqliteStore
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.beacon import BeaconRound
 from stkrp2p.core.types import Digest, Epoch, NodeId, Round
 from stkrp2p.services.history import NotReplayable, replay
-from testnet.cluster import Cluster, Member, running
+from testnet.cluster import Cluster, Member, running, until_ms
 from testnet.plan import Plan
 from testnet.status import ask_all
 
@@ -71,8 +70,7 @@ class Story:
 
 
 async def _until_epoch(cluster: Cluster, epoch: int) -> None:
-    due_ms = cluster.genesis.start_ms(Epoch(epoch))
-    await trio.sleep(max(0.0, (due_ms - SystemClock().unix_ms()) / 1000))
+    await until_ms(cluster.genesis.start_ms(Epoch(epoch)))
 
 
 async def _kill_again_and_again(

@@ -43,7 +43,7 @@ from stkrp2p.core.wire import decode
 from stkrp2p.node import BEACON_NAME
 from stkrp2p.services.history import Replay, replay
 from stkrp2p.services.views import epoch_seed
-from testnet.cluster import Cluster, Member, running
+from testnet.cluster import Cluster, Member, running, until_ms
 from testnet.plan import Plan
 from tests.adapters.drand_kit import has_drands_clients, judged
 
@@ -192,8 +192,7 @@ def last_due(cluster: Cluster) -> Round:
 
 
 async def until_due(cluster: Cluster, number: Round, *, after_s: float = 0.0) -> None:
-    wait_ms = cluster.genesis.beacon.due_ms(number) - SystemClock().unix_ms()
-    await trio.sleep(max(0.0, wait_ms / 1000 + after_s))
+    await until_ms(cluster.genesis.beacon.due_ms(number), early_s=-after_s)
 
 
 async def headers(cluster: Cluster) -> tuple[Header, ...]:

@@ -18,13 +18,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from stkrp2p.adapters.clock import SystemClock
 from stkrp2p.adapters.store import SqliteStore
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.types import Digest, Epoch, NodeId
 from stkrp2p.services.history import replay
 from testnet import manifest, rig
-from testnet.cluster import Cluster, Member, running
+from testnet.cluster import Cluster, Member, running, until_ms
 from testnet.plan import Plan
 from testnet.status import ask_all
 
@@ -112,8 +111,7 @@ async def _seconds_until(
 
 
 async def _sleep_until_epoch(cluster: Cluster, epoch: int, *, lead_s: float = 0.0) -> None:
-    wait_s = (cluster.genesis.start_ms(Epoch(epoch)) - SystemClock().unix_ms()) / 1000 - lead_s
-    await trio.sleep(max(0.0, wait_s))
+    await until_ms(cluster.genesis.start_ms(Epoch(epoch)), early_s=lead_s)
 
 
 @dataclass(frozen=True, kw_only=True)
