@@ -128,7 +128,8 @@ def command(*, party: str | None, example: str | None, as_json: bool, **numbers:
     """Show what a deal brings each party, and costs it.
 
     For one PARTY or for all. Rewards are counted as if this deal alone had filled the pool; with
-    --fails-after, the provider fails and pays for the loss, as far as it can. Shares are in basis points (bps), hundredths of a per cent. Nothing is sent, and no node is asked.
+    --fails-after, the provider fails and pays for the loss, as far as it can. Shares are in basis
+    points (bps), hundredths of a per cent. Nothing is sent, and no node is asked.
     """
     given = Numbers(**numbers)  # type: ignore[arg-type]  # click made them what they should be
     deal = deal_of(given)

@@ -94,7 +94,7 @@ class Motion(Message, frozen=True, tag=6):
     header: Header
     proposal: Proposal
     signature: Bytes64
-    """The proposer's, over `motion_id`."""
+    """The proposer's, over the turn and `motion_id`."""
 
 
 class Echo(Message, frozen=True, tag=7):

@@ -1,4 +1,4 @@
-"""How a council makes its keys together, and hands them on: joint Feldman over a bulletin posts.
+"""How a council makes its keys together, and hands them on: joint Feldman over a bulletin board.
 
 The board on chain holds the hash of each deal, who complains about which dealer, and the shares that
 dealers reveal in answer; the deals themselves travel between peers. From board and deals alone
