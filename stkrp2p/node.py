@@ -462,9 +462,8 @@ async def open_ports(
         )
         # Half of the window at most, so that a slow view or service has its own word in time.
         probe_s = network.genesis.params.probe_window_ms / 2 / 1000
-        views = {network.genesis.chain_id: config.rpc[0]} if config.rpc else {}
         examiner = await stack.enter_async_context(
-            aclosing(WorkloadExaminer(views, probe_s_max=probe_s))
+            aclosing(WorkloadExaminer(_chain_views(config, network), probe_s_max=probe_s))
         )
         edge = await stack.enter_async_context(
             open_network(seed=identity.secret, listen=config.listen, clock=clock)

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -28,14 +29,18 @@ from stkrp2p.adapters.workloads.ethereum import (
 from stkrp2p.adapters.workloads.examiner import KNOWN_BLOCKS_MAX, OWN_HEAD_AGE_MS_MAX
 from stkrp2p.adapters.workloads.rlp import NotRlp, encode_list, encode_uint, read_list
 from stkrp2p.adapters.workloads.trie import NODE_BYTES_MAX, NODES_MAX, is_proved
+from stkrp2p.config import load_config, read_network
 from stkrp2p.core.challenge import REPORT_BYTES_MAX
 from stkrp2p.core.crypto import sha256
 from stkrp2p.core.merkle import keccak256
 from stkrp2p.core.types import UnixMs
 from stkrp2p.core.wire import decode, encode
+from stkrp2p.node import load_identity, open_ports
 from stkrp2p.ports import WorkloadError
 from testnet import anvil
+from testnet.cluster import free_port
 from tests.adapters.chain_kit import Toxic, block, down, edits, hang, mine, no_http, rpc, says
+from tests.cli.world import World, make_node
 
 chain = pytest.mark.chain
 
@@ -199,6 +204,23 @@ async def test_a_made_up_chain_is_seen_by_who_has_a_node_of_the_real_one(
     async with aclosing(WorkloadExaminer()) as blind:
         assert await examine(blind, report, node.now_ms) == ""
     assert await examine(examiner, report, node.now_ms) == "unknown-block"
+
+
+@chain
+def test_a_node_sees_what_is_made_up_of_the_chain_that_its_own_workload_is_on(
+    node: Fake, tmp_path: Path
+) -> None:
+    workload = {"workload": f"ethereum:{CHAIN_ID}", "workload_url": node.url}
+    listen = (f"/ip4/127.0.0.1/tcp/{free_port('127.0.0.1')}",)
+    path = make_node(World(), tmp_path / "node", epochs=0, listen=listen, **workload)
+    config = load_config(environ={}, path=path).config
+    assert config.rpc == ()
+
+    async def look() -> str:
+        async with open_ports(config, read_network(config.network), load_identity(config)) as ports:
+            return await examine(ports.examiner, made_up_report(node.now_ms), node.now_ms)
+
+    assert trio.run(look) == "unknown-block"
 
 
 @chain
