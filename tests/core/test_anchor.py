@@ -388,8 +388,10 @@ def test_an_anchor_signed_by_another_or_for_another_contract_is_refused() -> Non
     assert not is_sealed_by_council(replace(GENESIS, anchor=bytes(20)), sealed())
 
 
-def test_an_anchor_with_another_header_or_proposal_is_refused() -> None:
+def test_an_anchor_with_another_header_proposal_or_number_of_voids_is_refused() -> None:
     change = msgspec.structs.replace
+    assert is_sealed_by_council(GENESIS, sealed())
+    assert not is_sealed_by_council(GENESIS, change(sealed(), voids=sealed().voids + 1))
     header = change(sealed().header, median_ppm=1)
     assert not is_sealed_by_council(GENESIS, change(sealed(), header=header))
     proposal = change(sealed().proposal, included=bytes(2))

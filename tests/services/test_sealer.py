@@ -94,6 +94,8 @@ def test_votes_of_one_governor_are_bounded_and_leave_room_for_those_of_its_place
         )
         sealer.seats.add(Seat(group=new, share=None, starts_ms=UnixMs(1 << 60)))
         liar, honest = NodeId(old.governors[2]), NodeId(new.governors[2])
+        forged = msgspec.structs.replace(vote_of(network, liar, old, 0), index=1)
+        assert not (await sealer.take_vote(liar, forged)).is_new, "another's place"
         for number in range(VOTED_MAX + 3):
             heard = await sealer.take_vote(liar, vote_of(network, liar, old, number))
             assert heard.is_new == (number < VOTED_MAX)
