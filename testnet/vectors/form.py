@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 
+from stkrp2p.core.roster import Registration
 from stkrp2p.core.types import ProtocolError
 from stkrp2p.core.wire import Message
 
@@ -41,6 +42,21 @@ def plain(value: object) -> Json:
             return fields(value)
         case _:
             raise TypeError(f"{type(value).__name__} is in no vector")
+
+
+def entry_facts(entry: Registration) -> dict[str, Json]:
+    """Return a registration as an object; stakes as text, for they exceed what JSON numbers hold."""
+    return {
+        "index": entry.index,
+        "node": entry.node.hex(),
+        "operator": entry.operator.hex(),
+        "nonce": entry.nonce,
+        "kind": int(entry.kind),
+        "stakes": [[epoch, str(stake)] for epoch, stake in entry.stakes],
+        "claim": entry.claim.hex(),
+        "profile": entry.profile.hex(),
+        "exit_epoch": entry.exit_epoch,
+    }
 
 
 def reason_of(check: Callable[[], object]) -> str:

@@ -18,7 +18,7 @@ from stkrp2p.core.roster import (
     sign_claim,
 )
 from stkrp2p.core.types import Digest, Epoch, Kind, NetworkId, NodeId, Ppm, Round
-from testnet.vectors.form import Json, fields, plain
+from testnet.vectors.form import Json, entry_facts, fields, plain
 from testnet.vectors.world import OPERATOR_OF, WORLD, operator_of, secret_of
 
 # ------------------------------------------------------------------------------- roster
@@ -30,8 +30,8 @@ def roster() -> dict[str, Json]:
     network = WORLD.genesis.network_id
     return {
         "network": network.hex(),
-        "world": [_entry(e) for e in WORLD.registry],
-        "registry": [_entry(e) for e in registry],
+        "world": [entry_facts(e) for e in WORLD.registry],
+        "registry": [entry_facts(e) for e in registry],
         "claims": [{"index": e.index, "is_true": is_claimed(network, e)} for e in registry],
         "rosters": [
             *(_roster("registry", Epoch(e), registry) for e in range(8)),
@@ -78,20 +78,6 @@ def _odd_registry() -> list[Registration]:
 def _profiles() -> list[bytes]:
     good = WORLD.registry[0].profile
     return [good, b"", good + b"\x00", bytes(513), b"\x93\x01\xa4none\x90"]
-
-
-def _entry(entry: Registration) -> Json:
-    return {
-        "index": entry.index,
-        "node": entry.node.hex(),
-        "operator": entry.operator.hex(),
-        "nonce": entry.nonce,
-        "kind": int(entry.kind),
-        "stakes": [[epoch, str(stake)] for epoch, stake in entry.stakes],
-        "claim": entry.claim.hex(),
-        "profile": entry.profile.hex(),
-        "exit_epoch": entry.exit_epoch,
-    }
 
 
 def _roster(

@@ -68,6 +68,13 @@ def make_final(url: str) -> None:
     mine(url, 3)
 
 
+async def until_mined(url: str) -> None:
+    """Return once no transaction waits any more."""
+    with trio.fail_after(10):
+        while int(rpc(url, "txpool_status")["pending"], 16):  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
 @contextmanager
 def restored(url: str) -> Iterator[None]:
     """Take back, in the end, what was done to the chain meanwhile."""
@@ -124,9 +131,7 @@ class Net:
         return header
 
     async def mined(self) -> None:
-        with trio.fail_after(10):
-            while int(rpc(self.url, "txpool_status")["pending"], 16):  # noqa: ASYNC110
-                await trio.sleep(0.01)
+        await until_mined(self.url)
 
     def anchored_logs(self) -> list[Any]:
         address = f"0x{self.genesis.anchor.hex()}"

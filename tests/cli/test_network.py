@@ -28,7 +28,7 @@ from stkrp2p.core.beacon import Beacon
 from stkrp2p.core.roster import Profile, read_profile, roster_of
 from stkrp2p.core.types import Round, UnixMs
 from testnet import anvil
-from tests.adapters.chain_kit import ALICE, BOB, block, make_final, restored, rpc
+from tests.adapters.chain_kit import ALICE, BOB, block, make_final, restored, rpc, until_mined
 from tests.cli.background import in_background
 from tests.cli.world import BEACON_SECRET, COUNCIL_SECRET, PARAMS, World, make_node
 
@@ -247,9 +247,7 @@ def test_the_chain_accepts_a_true_proof_and_refuses_one_of_another_root(fresh, r
         try:
             sealed = world.sealed(world.closed[0])
             await writer.submit_anchor(sealed.header, sealed.signature)
-            with trio.fail_after(10):
-                while int(rpc(url, "txpool_status")["pending"], 16):  # noqa: ASYNC110
-                    await trio.sleep(0.01)
+            await until_mined(url)
         finally:
             writer.close()
 

@@ -39,6 +39,7 @@ from stkrp2p.ports import (
     Store,
 )
 from stkrp2p.services.council import Seat, Seats
+from testnet.vectors.form import entry_facts
 
 JS = Path(__file__).parent / "js"
 
@@ -204,21 +205,6 @@ def genesis_facts(genesis: Genesis) -> dict:
         "mixed": None,
         "council": genesis.council.hex(),
         "council_key": genesis.council_key.hex(),
-    }
-
-
-def entry_facts(entry: Registration) -> dict:
-    """Return a registration as the vectors write it."""
-    return {
-        "index": entry.index,
-        "node": entry.node.hex(),
-        "operator": entry.operator.hex(),
-        "nonce": entry.nonce,
-        "kind": int(entry.kind),
-        "stakes": [[epoch, str(stake)] for epoch, stake in entry.stakes],
-        "claim": entry.claim.hex(),
-        "profile": entry.profile.hex(),
-        "exit_epoch": entry.exit_epoch,
     }
 
 

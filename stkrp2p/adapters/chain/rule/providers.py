@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 from enum import IntEnum
+from typing import TypeVar
 
 from stkrp2p.adapters.chain.rule import stakes
 from stkrp2p.adapters.chain.rule.actions import Action, Money
@@ -11,6 +12,8 @@ from stkrp2p.adapters.chain.rule.party import Party
 from stkrp2p.adapters.chain.rule.proofs import ProvedMember, ProvedScore
 from stkrp2p.core.economics import Resources
 from stkrp2p.core.types import NodeId, Operator
+
+T = TypeVar("T")
 
 CONTRACT = "Providers"
 
@@ -123,21 +126,14 @@ class Providers:
 
     async def eligible(self) -> tuple[Operator, ...]:
         """Return the approved providers that may bid on some project now (R34, R45)."""
-        found: list[Operator] = []
-        for first in range(0, await self.count(), PAGE_MAX):
-            page = (first, PAGE_MAX)
-            shape = tuple[Operator, ...]
-            found += await self._party.read(CONTRACT, "providersAt", *page, shape=shape)
-        return tuple(found)
+        return await self._pages(
+            "providersAt", count=await self.count(), shape=tuple[Operator, ...]
+        )
 
     async def nodes(self, account: bytes) -> tuple[int, ...]:
         """Return the registrations of the nodes that a provider has bound."""
         count = await self._party.read(CONTRACT, "nodeCount", account, shape=int)
-        found: list[int] = []
-        for first in range(0, count, PAGE_MAX):
-            page = (account, first, PAGE_MAX)
-            found += await self._party.read(CONTRACT, "nodesAt", *page, shape=tuple[int, ...])
-        return tuple(found)
+        return await self._pages("nodesAt", account, count=count, shape=tuple[int, ...])
 
     async def sidecar(self, registration: int) -> Sidecar:
         """Return a sidecar's record; `Rejected` if there is no such registration."""
@@ -155,6 +151,15 @@ class Providers:
     async def nodes_max(self, account: bytes, need: Resources) -> int:
         """Return how many nodes that need `need` the provider's whole capacity allows (R44)."""
         return await self._party.read(CONTRACT, "nodesMax", account, astuple(need), shape=int)
+
+    async def _pages(
+        self, function: str, *of: object, count: int, shape: type[tuple[T, ...]]
+    ) -> tuple[T, ...]:
+        found: list[T] = []
+        for first in range(0, count, PAGE_MAX):
+            page = (first, PAGE_MAX)
+            found += await self._party.read(CONTRACT, function, *of, *page, shape=shape)
+        return tuple(found)
 
     # What providers do.
 
