@@ -35,7 +35,7 @@ from stkrp2p.core.council import COUNCIL_PROTOCOL, AskGroup
 from stkrp2p.core.crypto import Secret
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.reconcile import SYNC_PROTOCOL
-from stkrp2p.core.types import Epoch, NodeId
+from stkrp2p.core.types import Epoch, NodeId, Round
 from stkrp2p.core.wire import ANSWER_BYTES_MAX, FRAME_BYTES_MAX
 from stkrp2p.ports import (
     Beacons,
@@ -201,7 +201,6 @@ class Node:
         due = beacon.last_due(self.ports.clock.unix_ms())
         epoch = ledger.clock.epoch_of(due)
         roster = ledger.roster(Epoch(max(0, epoch)))
-        mine = next((s for s in ledger.scores if s.node == self.identity.node), None)
         chain = self.ports.chain
         return {
             "network": self.genesis.name,
@@ -212,16 +211,7 @@ class Node:
             "addresses": list(self.ports.network.addresses),
             "epoch": epoch,
             "round_due": due,
-            "beacon": {
-                "last_round": self.source.state.last_round,
-                "lag_rounds": max(0, due - self.source.state.last_round),
-                "detail": self.source.state.detail,
-                "rejected": self.source.state.rejected,
-                "late_ms": {str(n): ms for n, ms in self.source.state.late_ms.items()},
-                "made": self.maker.made,
-                "partials_dropped": dict(sorted(self.maker.dropped.items())),
-                "heard": dict(sorted(self.topic.judged.items())),
-            },
+            "beacon": self._beacon_status(due),
             "chain": {"state": str(chain.state), "detail": chain.detail},
             "peers": len(self.ports.network.peers()),
             "roster": {
@@ -239,14 +229,31 @@ class Node:
             "gossip": dict(sorted(self.gossip.judged.items())),
             "sync": dict(sorted(self.server.served.items())),
             "edge": dict(sorted(self.ports.network.counters().items())),
-            "score": None
-            if mine is None
-            else {
-                "reliability_ppm": mine.reliability_ppm,
-                "uptime_ppm": mine.uptime_ppm,
-                "duty_ppm": mine.duty_ppm,
-                "state": mine.state,
-            },
+            "score": self._score_status(),
+        }
+
+    def _beacon_status(self, due: Round) -> Mapping[str, object]:
+        state = self.source.state
+        return {
+            "last_round": state.last_round,
+            "lag_rounds": max(0, due - state.last_round),
+            "detail": state.detail,
+            "rejected": state.rejected,
+            "late_ms": {str(n): ms for n, ms in state.late_ms.items()},
+            "made": self.maker.made,
+            "partials_dropped": dict(sorted(self.maker.dropped.items())),
+            "heard": dict(sorted(self.topic.judged.items())),
+        }
+
+    def _score_status(self) -> Mapping[str, object] | None:
+        mine = next((s for s in self.ledger.scores if s.node == self.identity.node), None)
+        if mine is None:
+            return None
+        return {
+            "reliability_ppm": mine.reliability_ppm,
+            "uptime_ppm": mine.uptime_ppm,
+            "duty_ppm": mine.duty_ppm,
+            "state": mine.state,
         }
 
     def _is_governor(self) -> bool:
