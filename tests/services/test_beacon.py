@@ -372,6 +372,23 @@ async def test_the_next_round_is_waited_for_however_the_clock_is_set(
     assert await next_due(beacon, clock, Round(12)) > 50
 
 
+def test_a_governor_whose_clock_was_ahead_makes_rounds_again_as_soon_as_it_is_set_right() -> None:
+    async def story(world: World) -> None:
+        world.start(*world.all)
+        for number, governor in enumerate(world.all, start=2):
+            await world.until(number, after_s=0.3)
+            governor.clock.ahead_ms = 500 * SHORT.period_ms
+            await world.until(number, after_s=1.2)
+            governor.clock.ahead_ms = 0
+        await world.until(12, after_s=0.9)
+        assert_none_early(world)
+        for governor in world.all:
+            for number in range(9, 13):
+                assert governor.came_s[Round(number)] - world.due_s(number) < 0.2
+
+    in_council(story)
+
+
 # ------------------------------------------------------------------------------- liars
 
 
