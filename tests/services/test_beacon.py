@@ -530,6 +530,19 @@ def test_strangers_give_and_get_no_partials() -> None:
     in_council(story)
 
 
+def test_governors_of_another_network_give_and_get_no_partials() -> None:
+    async def story(world: World) -> None:
+        await world.until(3, after_s=0.1)
+        asked, peer = world.all[0], world.all[1]
+        for question in (given_by(peer, 3), asked_of(asked, 1, 3)):
+            foreign = msgspec.structs.replace(question, network=b"n" * 32)
+            assert await asked.server.answer(peer.id, encode(question))
+            with pytest.raises(ProtocolError, match=r"^foreign-network$"):
+                await asked.server.answer(peer.id, encode(foreign))
+
+    in_council(story)
+
+
 def test_what_is_kept_for_rounds_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beacon_module, "PARTIALS_KEPT_MAX", 10)
 

@@ -780,6 +780,9 @@ def test_a_resharing_keeps_the_key_and_makes_the_old_shares_worthless(
         await hall.until(lambda: hall.now_ms >= hall.starts_ms)
         assert {d.seats.at(hall.now_ms).group.session for d in receivers} == {2}
         await hall.until(lambda: not any("1/beacon.json" in str(d.files()) for d in hall.desks))
+        kept = [seat for d in hall.desks for seat in d.seats if seat.group == first]
+        assert kept
+        assert not any(seat.share for seat in kept), "nor in memory"
         gone = [d for d in hall.desks if d not in receivers]
         assert [d.seats.at(hall.now_ms).share for d in gone] == [None] * len(gone)
         assert {d.group for d in gone} <= {second}
