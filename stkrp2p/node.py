@@ -228,6 +228,10 @@ class Node:
             "audits_answered": self.responder.answered,
             "gossip": dict(sorted(self.gossip.judged.items())),
             "sync": dict(sorted(self.server.served.items())),
+            "council": {
+                "answered": self.council.counters(),
+                "motions_refused": dict(sorted(self.sealer.refusals.items())),
+            },
             "edge": dict(sorted(self.ports.network.counters().items())),
             "score": self._score_status(),
         }

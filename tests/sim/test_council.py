@@ -60,7 +60,7 @@ def refusals(network: SimNetwork) -> Counter[str]:
     found: Counter[str] = Counter()
     for member in network.nodes[:COUNCIL]:
         if member.node is not None:
-            found.update(member.running.sealer.refusals)
+            found.update(member.running.status()["council"]["motions_refused"])
     return found
 
 
