@@ -69,9 +69,6 @@ class Action:
     balance_wei: int = 0
     """The account's ether."""
 
-    ankr_balance_wei: int = 0
-    """The account's ANKR."""
-
     @property
     def is_done(self) -> bool:
         """Whether the chain shows the result already."""

@@ -211,7 +211,6 @@ class Party:
                 gets=gets,
                 fee_wei=fee,
                 balance_wei=await wallet.balance(endpoint),
-                ankr_balance_wei=await self._balance(endpoint, wallet),
             )
 
         return await self._endpoints.use(work)
@@ -239,10 +238,6 @@ class Party:
     async def _allowance(self, endpoint: Endpoint, wallet: Wallet, spender: bytes) -> int:
         token = await self._place_of(endpoint, TOKEN)
         return await _view(endpoint, token, (TOKEN, "allowance"), (wallet.address, spender), int)
-
-    async def _balance(self, endpoint: Endpoint, wallet: Wallet) -> int:
-        token = await self._place_of(endpoint, TOKEN)
-        return await _view(endpoint, token, (TOKEN, "balanceOf"), (wallet.address,), int)
 
     async def _approval(self, endpoint: Endpoint, spender: bytes, ankr_wei: int) -> Call:
         data = interface(TOKEN).call("approve", spender, ankr_wei)
