@@ -146,6 +146,8 @@ contract TimelockTest is PolicyKit {
         _queue(address(policy), call);
         vm.warp(block.timestamp + DELAY_S + GRACE_S);
         bytes32 id = timelock.hashOperation(address(policy), 0, call, 0, 0);
+        bool isQueued = timelock.getOperationState(id) != TimelockController.OperationState.Unset;
+        vm.assertFalse(isQueued);
         vm.expectRevert(
             abi.encodeWithSelector(
                 TimelockController.TimelockUnexpectedOperationState.selector, id, READY
