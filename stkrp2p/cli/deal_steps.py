@@ -87,7 +87,7 @@ def next_step(course: Course, account: Operator | None) -> str:
     is_provider = account == course.record.provider
     if stage == "CLOSED" or course.record.state.name in OVER:
         return _last_step(course, is_provider=is_provider)
-    return _deal_step(course, is_provider=is_provider)
+    return _deal_step(course, account or course.auction.requester)
 
 
 def _auction_step(course: Course) -> str:
@@ -105,7 +105,7 @@ def _auction_step(course: Course) -> str:
     return f"stkrp2p request draw {deal}"
 
 
-def _deal_step(course: Course, *, is_provider: bool) -> str:
+def _deal_step(course: Course, account: Operator) -> str:
     record, now_s, deal = course.record, course.now_s, course.deal
     settle = f"stkrp2p request settle {deal}"
     state = record.state.name
@@ -115,9 +115,9 @@ def _deal_step(course: Course, *, is_provider: bool) -> str:
         until = when(record.due_at, now_s)
         if state == "ASSIGNED":
             wait = f"wait: the requester puts its ETH in until {until}"
-            return wait if is_provider else f"stkrp2p request fund {deal}"
+            return f"stkrp2p request fund {deal}" if account == record.requester else wait
         wait = f"wait: the provider starts until {until}"
-        return f"stkrp2p provider start {deal}" if is_provider else wait
+        return f"stkrp2p provider start {deal}" if account == record.provider else wait
     return settle if now_s >= course.completable_at else _running_step(course)
 
 
@@ -161,6 +161,7 @@ def course_document(course: Course) -> dict[str, object]:
         "draw_round": auction.draw_round,
         "commit_until_s": auction.commit_until_s,
         "reveal_until_s": auction.reveal_until_s,
+        "choose_until_s": auction.choose_until_s,
         "draw_due_s": course.draw_due_s,
         "draw_until_s": auction.draw_until_s,
         "bids": {"sealed": auction.committed, "opened": auction.revealed},

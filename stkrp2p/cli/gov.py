@@ -141,7 +141,7 @@ def execute(*, acting: Acting, proposal: int) -> None:
         if state in {OperationState.UNSET, OperationState.WAITING}:
             raise await _not_ready(chain, proposal, is_queued=state is OperationState.WAITING)
         await do(await chain.proposals.execute(proposal))
-        return "stkrp2p policy show"
+        return "stkrp2p gov list"
 
     acting.run(work)
 

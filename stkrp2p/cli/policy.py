@@ -41,7 +41,7 @@ def command() -> None:
 
 @command.command("show", cls=ReadingCommand)
 def show(*, loaded: Loaded, as_json: bool) -> None:
-    """Show every parameter with its bounds, the types of projects, and how rewards are shared.
+    """Show parameters and bounds, types of projects, shares of rewards.
 
     Read from the contract; only a vote of the council changes it, after the timelock's delay.
     """

@@ -158,16 +158,25 @@ def _lines(shown: Deal) -> list[str]:
         ("bids", f"{auction.committed} sealed, {auction.revealed} opened"),
         ("sealed until", when(auction.commit_until_s, course.now_s)),
         ("opened until", when(auction.reveal_until_s, course.now_s)),
+        *_choice(course),
         ("drawn by", f"round {auction.draw_round}, due {when(course.draw_due_s, course.now_s)}"),
+        ("drawn until", when(auction.draw_until_s, course.now_s)),
     ]
     if any(record.provider):
-        brings = f"paid {tokens(record.paid_wei)} ANKR, brings {tokens(record.k_eth_wei)} ETH"
+        brings = f"for {tokens(record.paid_wei)} ANKR, brings {tokens(record.k_eth_wei)} ETH"
         pairs.append(("provider", f"{hexed(record.provider)}, {brings}"))
     if record.started_at:
         pairs.append(("ends", when(record.ends_at, course.now_s)))
     if record.owed_wei:
         pairs.append(("loss open", f"{tokens(record.owed_wei)} ETH"))
     return [*facts(pairs), *_shortlist_lines(shown)]
+
+
+def _choice(course: Course) -> list[tuple[str, object]]:
+    """Return until when the requester may choose, where the rule lets it."""
+    if course.auction.rule.name != "REQUESTER_CHOICE":
+        return []
+    return [("chosen until", when(course.auction.choose_until_s, course.now_s))]
 
 
 def _shortlist_lines(shown: Deal) -> list[str]:
