@@ -226,6 +226,28 @@ def test_a_motion_that_includes_a_proved_equivocator_is_refused() -> None:
     in_council(story)
 
 
+def test_a_motion_that_includes_a_batch_whose_receipt_its_proposer_does_not_show_is_refused() -> (
+    None
+):
+    async def story(network: SimNetwork) -> None:
+        sealer, _, _ = await turn_at(network)
+        peer, auditor = network.nodes[1], network.nodes[3].id
+        view = sealer.ledger.view(Epoch(1))
+        assert view is not None
+        for member in (network.nodes[0], peer):
+            await member.running.ledger.rounds.until(network.genesis.clock.seal(Epoch(1)))
+        shown = await sealer.sampler.shown(view)
+        assert shown is not None
+        included = {auditor: shown.batches.pop(auditor)}  # as if we could not reach it
+        await sealer_of(peer).sampler.shown(view)
+        await sealer._check_shown(peer.id, view, shown, included)
+        del shown.batches[auditor], sealer_of(peer).sampler._shown[Epoch(1)]
+        with pytest.raises(Refused, match=f"unshown: {auditor.hex()[:16]}, no-receipt"):
+            await sealer._check_shown(peer.id, view, shown, included)
+
+    in_council(story)
+
+
 def test_nobody_is_asked_for_receipts_again_when_a_governor_asks_about_a_folded_epoch() -> None:
     async def story(network: SimNetwork) -> None:
         await network.until_folded(1)
