@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stkrp2p.cli.errors import Failure, config_failures
+from stkrp2p.cli.errors import Failure
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.onchain import account_secret, ask_rule, need_rpc
 from stkrp2p.cli.options import ReadingCommand, for_node
 from stkrp2p.cli.output import cut, print_json, tokens, visible
@@ -76,10 +77,7 @@ class Acting:
 
     def network(self) -> NetworkFile:
         """Return the network's file; raises `Failure` if it cannot be read."""
-        from stkrp2p.config import read_network  # noqa: PLC0415  - 60 ms
-
-        with config_failures():
-            return read_network(self.loaded.config.network)
+        return network_of(self.loaded.config)
 
     def run(self, work: Work) -> None:
         """Do the work as our account, and print what came of it.

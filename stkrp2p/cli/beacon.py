@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stkrp2p.cli.errors import Exit, Failure, config_failures
+from stkrp2p.cli.errors import Exit, Failure
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.options import DefaultGroup, ReadingCommand
 from stkrp2p.cli.output import facts, moment, print_json
 
@@ -97,10 +98,7 @@ def verify(
 
 
 def _beacon(loaded: Loaded) -> Beacon:
-    from stkrp2p.config import read_network  # noqa: PLC0415
-
-    with config_failures():
-        return read_network(loaded.config.network).genesis.beacon
+    return network_of(loaded.config).genesis.beacon
 
 
 def _document(beacon: Beacon, value: BeaconRound) -> dict[str, object]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
-from stkrp2p.cli.errors import Exit, Failure, config_failures
+from stkrp2p.cli.errors import Exit, Failure
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.onchain import need_rpc
 from stkrp2p.cli.run import first_of
-from stkrp2p.config import NodeConfig, read_network
+from stkrp2p.config import NodeConfig
 from stkrp2p.ports import ChainUnavailable
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ def board_of_network(config: NodeConfig) -> bytes:
     Raises:
         Failure: It names none, or cannot be read.
     """
-    with config_failures():
-        genesis = read_network(config.network).genesis
+    genesis = network_of(config).genesis
     if not any(genesis.council):
         raise Failure(
             f"network {genesis.name} has no bulletin board",

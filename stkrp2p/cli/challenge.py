@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from stkrp2p.adapters.libp2p.identity import peer_id_text
-from stkrp2p.cli.errors import Failure, config_failures
+from stkrp2p.cli.errors import Failure
 from stkrp2p.cli.history import as_failures
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.nodes import find_node, short
 from stkrp2p.cli.onchain import account_secret, ask_chain, need_rpc
 from stkrp2p.cli.options import ReadingCommand
 from stkrp2p.cli.output import facts, print_json, print_lines, tokens
 from stkrp2p.cli.stored import read_store
-from stkrp2p.config import read_network
 from stkrp2p.core.fraud import MATRIX, OLD_SCORE, STRANGER, Challenge, first_wrong_word
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.score import Score
@@ -80,8 +80,7 @@ def command(
     deposit comes back. If the score is right the deposit is lost.
     """
     config = loaded.config
-    with config_failures():
-        network = read_network(config.network)
+    network = network_of(config)
     need_rpc(config)
     genesis = network.genesis
     case = read_store(config, lambda store: find_case(genesis, store, node, Epoch(epoch)))

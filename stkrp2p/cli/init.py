@@ -17,8 +17,9 @@ from stkrp2p.adapters.keys import (
 )
 from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.cli.errors import Exit, Failure, config_failures, key_failures
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.options import AllSettingsCommand, again
-from stkrp2p.config import dump_config, load_config, read_network
+from stkrp2p.config import dump_config, load_config
 from stkrp2p.config.settings import CONFIG_FILE, KEYS, PATH_KEYS
 from stkrp2p.core.crypto import Secret
 from stkrp2p.core.types import NodeId
@@ -46,8 +47,7 @@ def command(*, loaded: Loaded) -> None:
     the settings given here. What is there already is kept as it is.
     """
     config = loaded.config
-    with config_failures():
-        network = read_network(config.network)
+    network = network_of(config)
     _make_directory(config.data_dir)
     path = loaded.path or config.data_dir / CONFIG_FILE
     if path.exists():

@@ -9,15 +9,16 @@ import click
 
 from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.adapters.store import StoreReader
-from stkrp2p.cli.errors import Exit, Failure, config_failures
+from stkrp2p.cli.errors import Exit, Failure
 from stkrp2p.cli.history import stored_epoch
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.nodes import find_node, short
 from stkrp2p.cli.onchain import ask_chain
 from stkrp2p.cli.options import ReadingCommand
 from stkrp2p.cli.output import facts, percent, print_json, print_lines
 from stkrp2p.cli.score import document, latest_table
 from stkrp2p.cli.stored import read_store
-from stkrp2p.config import NetworkFile, NodeConfig, read_network
+from stkrp2p.config import NetworkFile, NodeConfig
 from stkrp2p.core.anchor import Header
 from stkrp2p.core.merkle import Tree, is_proved
 from stkrp2p.core.network import Genesis
@@ -67,8 +68,7 @@ def command(
     Prints the proof that a contract can check, and asks the anchor contract whether it does. Exits
     with 1 if the contract refuses it, with 3 if it cannot be asked.
     """
-    with config_failures():
-        network = read_network(loaded.config.network)
+    network = network_of(loaded.config)
     found = read_store(loaded.config, lambda s: find_proof(network.genesis, s, node, epoch))
     word = ChainWord(None, "not asked") if offline else _ask(loaded.config, network, found)
     if as_json:

@@ -10,11 +10,12 @@ import click
 from stkrp2p.adapters.keys import load_node_key
 from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.cli.amounts import amount_of
-from stkrp2p.cli.errors import Exit, Failure, config_failures, key_failures
+from stkrp2p.cli.errors import Exit, Failure, key_failures
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.onchain import account_secret, ask_chain, need_rpc
 from stkrp2p.cli.options import ReadingCommand
 from stkrp2p.cli.output import facts, print_json, print_lines, tokens
-from stkrp2p.config import NetworkFile, NodeConfig, read_network
+from stkrp2p.config import NetworkFile, NodeConfig
 from stkrp2p.core.roster import PROFILE_BYTES_MAX, Profile, Registration, sign_claim
 from stkrp2p.core.types import Kind, NodeId, Operator
 from stkrp2p.core.wire import encode
@@ -84,8 +85,7 @@ def command(*, loaded: Loaded, stake: int | None, dry_run: bool, mint: bool, as_
     epochs later on; before the network's start, from epoch 0 on.
     """
     config = loaded.config
-    with config_failures():
-        network = read_network(config.network)
+    network = network_of(config)
     need_rpc(config)
     with key_failures():
         account = account_secret(config, pays_for="the registration")

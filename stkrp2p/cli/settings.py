@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stkrp2p.cli.errors import config_failures
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.options import DefaultGroup, ReadingCommand
 from stkrp2p.cli.output import columns, facts, print_json
-from stkrp2p.config import config_schema, read_network
+from stkrp2p.config import config_schema
 from stkrp2p.config.settings import KEYS
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def check(*, loaded: Loaded, as_json: bool) -> None:
 
     Exits with 2 if something is wrong.
     """
-    with config_failures():
-        network = read_network(loaded.config.network)
+    network = network_of(loaded.config)
     name, network_id = network.genesis.name, network.genesis.network_id.hex()
     if as_json:
         print_json("config-check/1", {"is_right": True, "network": name, "network_id": network_id})

@@ -12,15 +12,14 @@ import click
 import trio
 
 from stkrp2p.cli.challenge import stakes_of, word_name
-from stkrp2p.cli.errors import config_failures
 from stkrp2p.cli.history import as_failures
 from stkrp2p.cli.logs import set_up_logging
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.nodes import short
 from stkrp2p.cli.onchain import account_secret, ask_chain, need_rpc
 from stkrp2p.cli.options import ReadingCommand
 from stkrp2p.cli.output import tokens
 from stkrp2p.cli.stored import store_failures
-from stkrp2p.config import read_network
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.types import NodeId
 from stkrp2p.ports import ChainUnavailable
@@ -85,8 +84,7 @@ def command(*, loaded: Loaded, once: bool, as_json: bool) -> None:
     --json each event is a line of JSON.
     """
     config = loaded.config
-    with config_failures():
-        network = read_network(config.network)
+    network = network_of(config)
     need_rpc(config)
     account = account_secret(config, pays_for="the challenge")
     set_up_logging("error", config.log_format)
