@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stkrp2p.cli.output import shortened
+from stkrp2p.cli.output import shortened, visible
 
 if TYPE_CHECKING:
     from stkrp2p.adapters.keys import KeyFileError
@@ -66,11 +66,16 @@ class Failure(click.ClickException):
         if self.is_json:
             click.echo(json.dumps(self.document(), indent=2))
             return
-        click.echo(f"error: {self.message}", err=True)
+        _say(f"error: {self.message}")
         if self.why:
-            click.echo(shortened(f"  why: {self.why}"), err=True)
+            _say(shortened(f"  why: {self.why}"))
         if self.hint:
-            click.echo(f"  next: {self.hint}", err=True)
+            _say(f"  next: {self.hint}")
+
+
+def _say(line: str) -> None:
+    """Print one line for people; what an endpoint or a peer said may be in it."""
+    click.echo(visible(line.replace("\n", " ")), err=True)
 
 
 def config_failure(error: ConfigError) -> Failure:

@@ -45,6 +45,10 @@ def test_a_reason_that_fits_is_told_as_it_is(capsys):
     assert told(capsys, foreign) == f"  why: {foreign}"
 
 
+def test_what_others_say_moves_no_cursor_and_takes_one_line(capsys):
+    assert told(capsys, "answered:\n\x1b[2J no") == "  why: answered: \ufffd[2J no"
+
+
 def test_a_time_is_as_far_away_as_its_two_largest_units_say():
     at_s = 1_800_000_000
     far = 364 * 86_400 + 23 * 3_600 + 59 * 60 + 59
