@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stkrp2p.cli.errors import Failure, config_failures
+from stkrp2p.cli.errors import Failure
 from stkrp2p.cli.governor_list import fault_of
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.onchain import ask_rule
 from stkrp2p.ports import Governor
 
 if TYPE_CHECKING:
     from stkrp2p.adapters.chain.rule import RuleChain
     from stkrp2p.adapters.chain.rule.council import Council
-    from stkrp2p.config import NetworkFile, NodeConfig
+    from stkrp2p.config import NodeConfig
 
 HAND_ON = "council reshare --elected"
 """The command that asks for it."""
@@ -95,7 +96,7 @@ def ask_elected(config: NodeConfig) -> Elected | None:
     Raises:
         Failure: The network file cannot be read, or the chain not be asked.
     """
-    network = _network(config)
+    network = network_of(config)
     return None if network.market is None else ask_rule(config, network, read_elected)
 
 
@@ -106,7 +107,7 @@ def elected_list(config: NodeConfig) -> tuple[Governor, ...]:
         Failure: The network has no elections, the list is not to have the keys, or the chain cannot
             be asked.
     """
-    elected = ask_rule(config, _network(config), read_elected)
+    elected = ask_rule(config, network_of(config), read_elected)
     if elected.fault:
         raise Failure(
             "the keys are not to be handed to the council's list",
@@ -114,10 +115,3 @@ def elected_list(config: NodeConfig) -> tuple[Governor, ...]:
             hint="stkrp2p gov status",
         )
     return elected.governors
-
-
-def _network(config: NodeConfig) -> NetworkFile:
-    with config_failures():
-        from stkrp2p.config import read_network  # noqa: PLC0415  - 60 ms
-
-        return read_network(config.network)
