@@ -25,9 +25,7 @@ from stkrp2p.core.challenge import (
     challenge_of,
     is_receipt_signed,
     outcome_of,
-    receipt_of,
     receipts_tree,
-    sign_answer,
 )
 from stkrp2p.core.crypto import RECORD_TAG, node_id_of, sha256, sign
 from stkrp2p.core.evidence import Evidence
@@ -143,26 +141,7 @@ _MEDIANS: tuple[list[int], ...] = ([], [7], [9, 1], [3, 1, 2], [40, 10, 30, 20],
 
 def _answered(status: Status, report: bytes) -> Json:
     auditor, target, number = _pair()
-    network = WORLD.genesis.network_id
-    challenge = challenge_of(WORLD.round(number).randomness, auditor, target)
-    answer = sign_answer(
-        secret_for(target),
-        network=network,
-        number=number,
-        challenge=challenge,
-        status=status,
-        report=report,
-    )
-    receipt = receipt_of(
-        network=network,
-        number=number,
-        challenge=challenge,
-        auditor=auditor,
-        target=target,
-        answer=answer,
-    )
-    if receipt is None:
-        raise AssertionError("the answer is signed")
+    answer, receipt = WORLD.exchange(auditor, target, number, status, report)
     return {
         "status": int(status),
         "report": report.hex(),

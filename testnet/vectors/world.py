@@ -23,6 +23,7 @@ from stkrp2p.core.batch import (
 )
 from stkrp2p.core.beacon import Beacon, BeaconRound, round_message
 from stkrp2p.core.challenge import (
+    Answer,
     Receipt,
     Status,
     challenge_of,
@@ -167,6 +168,13 @@ class World:
 
     def receipt(self, auditor: NodeId, target: NodeId, number: Round, status: Status) -> Receipt:
         """Return the receipt of an exchange; the report is "up"."""
+        report = b"up" if status is Status.SERVED else b""
+        return self.exchange(auditor, target, number, status, report)[1]
+
+    def exchange(
+        self, auditor: NodeId, target: NodeId, number: Round, status: Status, report: bytes
+    ) -> tuple[Answer, Receipt]:
+        """Return what a target answers with this report, and the receipt that it makes."""
         network = self.genesis.network_id
         challenge = challenge_of(self.round(number).randomness, auditor, target)
         answer = sign_answer(
@@ -175,7 +183,7 @@ class World:
             number=number,
             challenge=challenge,
             status=status,
-            report=b"up" if status is Status.SERVED else b"",
+            report=report,
         )
         receipt = receipt_of(
             network=network,
@@ -187,7 +195,7 @@ class World:
         )
         if receipt is None:
             raise AssertionError("the world's receipts are signed")
-        return receipt
+        return answer, receipt
 
     def receipts(self, epoch: Epoch, auditor: NodeId, observed: Observed) -> list[Receipt]:
         """Return the receipts of all of an auditor's answered observations of an epoch."""
