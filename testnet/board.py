@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import trio
 
 from stkrp2p.adapters.chain import Rejected
+from stkrp2p.core.deal import SHARES_BYTES
 from stkrp2p.core.group import GOVERNORS_MAX, threshold_of
 from stkrp2p.core.types import UnixMs
 from stkrp2p.ports import (
@@ -25,7 +26,6 @@ from stkrp2p.ports import (
 )
 
 BLOCK_S = 1
-SHARES_BYTES = 64
 PORT_S = 0.02
 """What a call to an endpoint takes."""
 

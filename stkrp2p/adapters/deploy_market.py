@@ -22,6 +22,7 @@ from stkrp2p.adapters.chain.challenges import scoring_fields
 from stkrp2p.adapters.chain.wallet import Call
 from stkrp2p.adapters.deploy import Deployed, Deployer, deploying
 from stkrp2p.adapters.workloads.rlp import encode_list, encode_uint
+from stkrp2p.core.economics import UNIT
 from stkrp2p.core.merkle import keccak256, words
 from stkrp2p.core.network import Genesis, MarketAddresses
 from stkrp2p.core.params import Params
@@ -39,8 +40,6 @@ ADMIN_ROLE = bytes(32)
 """OpenZeppelin's `DEFAULT_ADMIN_ROLE`: who has it gives out all roles."""
 
 PROPOSER_ROLE = keccak256(b"PROPOSER_ROLE")
-
-_USD = 10**18
 
 
 class DeploymentFailed(Exception):
@@ -187,7 +186,7 @@ async def _hand_over(deployer: Deployer, timelock: bytes, council: bytes) -> Non
 async def _source(deployer: Deployer, feed: Feed) -> tuple[bytes, int]:
     if feed.feed is not None:
         return feed.feed, feed.base
-    answer = feed.base * 10**FEED_DECIMALS // _USD
+    answer = feed.base * 10**FEED_DECIMALS // UNIT
     address, _ = await deployer.create("TestFeed", FEED_DECIMALS, answer)
     return address, feed.base
 
