@@ -82,6 +82,9 @@ SLOTS_HEARD_MAX = 4
 MOTIONS_MAX = 2
 """Motions of one slot that are remembered: two show that its proposer is dishonest."""
 
+MOVED_MAX = 64
+"""Motions of an epoch that we voted for and keep, as many as governors; each has up to 64 kB."""
+
 VOTED_MAX = 4
 """Headers of an epoch for which one governor's votes are kept."""
 
@@ -551,9 +554,17 @@ class Sealer:
             return None
         message = anchor_message(self.ledger.genesis, header, motion.voids)
         signature = partial_sign(share, Purpose.ANCHOR, message)
-        self._moved[header.hash()] = _Voted(motion, before)
+        self._keep_moved(_Voted(motion, before))
         self._keep_vote(motion, share.group.session, share.index, signature)
         return signature
+
+    def _keep_moved(self, voted: _Voted) -> None:
+        """Keep a motion that we voted for; the oldest of its epoch go, and can be moved again."""
+        header = voted.motion.header
+        self._moved[header.hash()] = voted
+        of_epoch = [h for h, v in self._moved.items() if v.motion.header.epoch == header.epoch]
+        for oldest in of_epoch[:-MOVED_MAX]:
+            del self._moved[oldest]
 
     async def _tell(self, motion: Motion, seat: Seat, signature: bytes) -> None:
         """Give our vote to all governors, so that any of them can anchor."""

@@ -22,6 +22,7 @@ from stkrp2p.core.council import (
 )
 from stkrp2p.core.types import Epoch, NodeId, UnixMs
 from stkrp2p.ports import AnchorRecord
+from stkrp2p.services import sealer as sealer_module
 from stkrp2p.services.council import Seat
 from stkrp2p.services.sealer import SLOTS_HEARD_MAX, VOTED_MAX, Refused, Sealer
 from testnet.sim import SimNetwork, SimNode
@@ -100,6 +101,24 @@ def test_votes_of_one_governor_are_bounded_and_leave_room_for_those_of_its_place
             heard = await sealer.take_vote(liar, vote_of(network, liar, old, number))
             assert heard.is_new == (number < VOTED_MAX)
         assert (await sealer.take_vote(honest, vote_of(network, honest, new, 99))).is_new
+
+    in_council(story)
+
+
+def test_motions_voted_for_are_bounded_however_long_an_epoch_waits_for_its_anchor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sealer_module, "MOVED_MAX", 3)
+
+    async def story(network: SimNetwork) -> None:
+        sealer, seat = sealer_of(network.nodes[0]), network.nodes[0].seats.newest
+        assert seat is not None
+        assert seat.share is not None
+        for slot in range(10):
+            motion = await moved(network, network.nodes[1], slot, epoch=77, median_ppm=slot)
+            assert await sealer._vote(motion, seat.share, None)
+            assert motion.header.hash() in sealer._moved
+            assert len(sealer._moved) <= 3 + 1, "one is of epoch 0 or 1"
 
     in_council(story)
 
