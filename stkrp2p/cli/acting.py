@@ -15,9 +15,9 @@ What the chain shows already is not sent again, so every such command may be rep
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
@@ -31,8 +31,23 @@ if TYPE_CHECKING:
     from stkrp2p.adapters.chain.rule import Action, Receipt, RuleChain
     from stkrp2p.config import Loaded, NetworkFile
 
-Do = Callable[["Action"], Awaitable[None]]
-"""Shows an action, asks, and sends it; does nothing more than show it in a dry run."""
+
+class Do(Protocol):
+    """Shows an action, asks, and sends it; does nothing more than show it in a dry run."""
+
+    async def __call__(self, action: Action, *, about: Sequence[str] = ()) -> None:
+        """Do one action.
+
+        Args:
+            action: What to show and send.
+            about: Lines that tell people more of what they sign.
+
+        Raises:
+            Failure: Nobody confirmed, or there is too little ether.
+            Rejected: A contract refuses.
+            ChainUnavailable: No endpoint could tell, or it was not mined in time.
+        """
+
 
 Work = Callable[["RuleChain", Do], Awaitable[str]]
 """Prepares actions, hands each to `Do`, and returns what to do next."""
@@ -117,8 +132,8 @@ class _Sending:
         from stkrp2p.adapters.chain.rule import Rejected  # noqa: PLC0415
 
         async def whole(chain: RuleChain) -> str:
-            async def do(action: Action) -> None:
-                await self._do(chain, action)
+            async def do(action: Action, *, about: Sequence[str] = ()) -> None:
+                await self._do(chain, action, about)
 
             try:
                 return await work(chain, do)
@@ -150,8 +165,8 @@ class _Sending:
         else:
             click.echo(f"next: {hint or 'nothing is left to do'}")
 
-    async def _do(self, chain: RuleChain, action: Action) -> None:
-        self._show(action)
+    async def _do(self, chain: RuleChain, action: Action, about: Sequence[str]) -> None:
+        self._show(action, about)
         if action.is_done or self.acting.is_dry:
             self.done.append(_Done(action=action))
             return
@@ -165,8 +180,9 @@ class _Sending:
         for step, receipt in zip(action.steps, receipts, strict=True):
             self._say(f"  sent   {receipt.transaction} {step.what}")
 
-    def _show(self, action: Action) -> None:
-        for line in _lines(action):
+    def _show(self, action: Action, about: Sequence[str]) -> None:
+        does, *costs = _lines(action)
+        for line in (does, *(() if action.is_done else about), *costs):
             self._say(line)
 
     def _say(self, line: str) -> None:

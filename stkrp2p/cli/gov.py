@@ -11,8 +11,10 @@ from stkrp2p.cli.errors import Exit, Failure
 from stkrp2p.cli.gov_elect import elect
 from stkrp2p.cli.gov_policy import delay, distribution, project_type, scoring, set_parameter
 from stkrp2p.cli.gov_propose import propose
+from stkrp2p.cli.gov_reading import read_motion
 from stkrp2p.cli.gov_rulings import approve, cancel, reject, release, revoke, ruling, tier_of
-from stkrp2p.cli.gov_view import proposal_list, status
+from stkrp2p.cli.gov_view import about_lines, proposal_list, status
+from stkrp2p.cli.onchain import market_of
 from stkrp2p.cli.output import when
 from stkrp2p.cli.staking import add_staking
 
@@ -92,15 +94,18 @@ def vote(*, acting: Acting, proposal: int, choice: str, as_staker: bool) -> None
     One governor, one vote. To abstain is to vote: who misses too many votes one after the other
     loses stake.
     """
+    market = market_of(acting.network())
 
     async def work(chain: RuleChain, do: Do) -> str:
         from stkrp2p.adapters.chain.rule.proposals import Choice  # noqa: PLC0415
 
+        about = about_lines(await read_motion(chain, market, proposal))
         proposals, chosen = chain.proposals, Choice[choice.upper()]
         await do(
             await proposals.vote_as_staker(proposal, chosen)
             if as_staker
-            else await proposals.vote(proposal, chosen)
+            else await proposals.vote(proposal, chosen),
+            about=about,
         )
         return STATUS
 
@@ -133,6 +138,7 @@ def execute(*, acting: Acting, proposal: int) -> None:
 
     The timelock makes the proposal's calls; anybody may ask it to.
     """
+    market = market_of(acting.network())
 
     async def work(chain: RuleChain, do: Do) -> str:
         from stkrp2p.adapters.chain.rule.proposals import OperationState  # noqa: PLC0415
@@ -140,7 +146,8 @@ def execute(*, acting: Acting, proposal: int) -> None:
         state = await chain.proposals.operation_state(proposal)
         if state in {OperationState.UNSET, OperationState.WAITING}:
             raise await _not_ready(chain, proposal, is_queued=state is OperationState.WAITING)
-        await do(await chain.proposals.execute(proposal))
+        about = about_lines(await read_motion(chain, market, proposal))
+        await do(await chain.proposals.execute(proposal), about=about)
         return "stkrp2p gov list"
 
     acting.run(work)

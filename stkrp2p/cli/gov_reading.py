@@ -88,10 +88,11 @@ async def read_motions(chain: RuleChain, market: MarketAddresses) -> tuple[Motio
     """Return the latest proposals, oldest first; raises `ChainUnavailable`."""
     latest = await chain.proposals.latest_proposal()
     first = max(1, latest - SHOWN_MAX + 1)
-    return tuple([await _motion(chain, market, n) for n in range(first, latest + 1)])
+    return tuple([await read_motion(chain, market, n) for n in range(first, latest + 1)])
 
 
-async def _motion(chain: RuleChain, market: MarketAddresses, number: int) -> Motion:
+async def read_motion(chain: RuleChain, market: MarketAddresses, number: int) -> Motion:
+    """Return a proposal; raises `Rejected` if there is none of this number."""
     from stkrp2p.adapters.chain.rule.decisions import told  # noqa: PLC0415
     from stkrp2p.cli.gov_words import in_words  # noqa: PLC0415
 

@@ -120,6 +120,15 @@ def motion_lines(motions: Sequence[Motion], now_s: int) -> list[str]:
     return lines
 
 
+def about_lines(motion: Motion) -> list[str]:
+    """Return what a proposal says and calls, for who is about to sign for it."""
+    told = [("says ", motion.summary), *(("calls", each) for each in motion.words)]
+    lines = []
+    for name, text in told:
+        lines += wrap(text, WIDTH_MAX, initial_indent=f"  {name}  ", subsequent_indent=" " * 9)
+    return lines
+
+
 def _standing(motion: Motion, now_s: int) -> str:
     record, state = motion.record, motion.state(now_s)
     votes = f"{record.yes} yes, {record.no} no, {record.abstain} abstain"

@@ -61,7 +61,12 @@ def test_a_parameter_goes_from_the_invitation_to_its_new_value(stage):
     assert "  calls Policy.set(BidBond, 5 ANKR)\n" in status
     assert next_of(status) == "stkrp2p gov vote 1 CHOICE"
     for key in (CAROL, DAVE):
-        stage.does(key, "gov", "vote", 1, "yes")
+        voted = stage.does(key, "gov", "vote", 1, "yes").splitlines()
+        assert voted[:3] == [
+            "vote yes on proposal 1",
+            "  says   set BidBond to 5 ANKR",
+            "  calls  Policy.set(BidBond, 5 ANKR)",
+        ]
     assert "next: wait: the vote on proposal 1 ends" in stage.does(CAROL, "gov", "status")
 
     stage.net.wait(VOTING_S + 1)
@@ -73,7 +78,8 @@ def test_a_parameter_goes_from_the_invitation_to_its_new_value(stage):
 
     stage.net.wait(DELAY_S)
     assert next_of(stage.does(ERIN, "gov", "status")) == "stkrp2p gov execute 1"
-    stage.does(ERIN, "gov", "execute", 1)
+    executed = stage.does(ERIN, "gov", "execute", 1)
+    assert "\n  calls  Policy.set(BidBond, 5 ANKR)\n" in executed
     assert stage.ask(lambda chain: chain.policy.get(Parameter.BID_BOND)) == 5 * 10**18
     [motion] = stage.shows(CAROL, "gov", "list")["proposals"]
     assert (motion["state"], motion["votes"]) == ("executed", {"yes": 2, "no": 0, "abstain": 0})
