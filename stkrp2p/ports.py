@@ -592,4 +592,5 @@ class Safe(Protocol):
 
 
 KEPT_GROUPS_MAX = 4
-"""Most groups that `Safe.groups` returns."""
+"""Most groups that `Safe.groups` returns, and that a node has in mind: the one in force, and those that
+several sessions confirmed while none of them has started."""

@@ -19,12 +19,9 @@ from stkrp2p.core.council import COUNCIL_PROTOCOL, AskDeal, AskGroup, Question, 
 from stkrp2p.core.group import GovernorShare, Group
 from stkrp2p.core.types import NetworkId, NodeId, ProtocolError, UnixMs
 from stkrp2p.core.wire import ANSWER_BYTES_MAX, M, Message, decode, encode
-from stkrp2p.ports import Network, Unreachable
+from stkrp2p.ports import KEPT_GROUPS_MAX, Network, Unreachable
 
 log = structlog.get_logger()
-
-SEATS_MAX = 2
-"""Groups remembered: the one in force and the one that follows."""
 
 ASK_MS_MAX = 3_000
 """Time a governor has to answer."""
@@ -46,7 +43,7 @@ class Seat:
 
 
 class Seats:
-    """The groups that a node knows: the one in force, and the one that follows."""
+    """The groups that a node knows: the one in force, and those that follow or went before."""
 
     def __init__(self, *seats: Seat) -> None:
         """Start with these."""
@@ -60,7 +57,7 @@ class Seats:
     def add(self, seat: Seat) -> None:
         """Take a group in; the oldest is forgotten, and with it our share of it."""
         others = [s for s in self._seats if s.group.session != seat.group.session]
-        self._seats = sorted([*others, seat], key=lambda s: s.group.session)[-SEATS_MAX:]
+        self._seats = sorted([*others, seat], key=lambda s: s.group.session)[-KEPT_GROUPS_MAX:]
 
     def at(self, now_ms: UnixMs) -> Seat | None:
         """Return the seat in force at a time, `None` before the first group."""

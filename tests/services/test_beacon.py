@@ -668,6 +668,20 @@ def test_rounds_go_on_under_the_same_key_when_a_session_starts_and_the_list_chan
     in_council(story)
 
 
+def test_rounds_go_on_while_two_sessions_that_followed_each_other_wait_for_their_start() -> None:
+    async def story(world: World) -> None:
+        world.seat(world.all, session=2, starts_s=world.due_s(6))
+        world.seat(world.all, session=3, starts_s=world.due_s(9))
+        world.start(*world.all)
+        await world.until(12, after_s=0.4)
+        for governor in world.all:
+            assert numbers_of(governor) == set(range(1, 13))
+            assert governor.came_s[Round(4)] - world.due_s(4) < 0.2
+        assert_all_true(world)
+
+    in_council(story)
+
+
 def test_an_old_share_signs_what_was_due_before_the_session_started_and_nothing_after() -> None:
     async def story(world: World) -> None:
         taker, giver = world.all[0], world.all[1]
