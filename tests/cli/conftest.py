@@ -37,13 +37,21 @@ class Ran:
 
 
 @pytest.fixture
-def logging_kept():
-    """Leave logging as it was: commands that set it up write to a stream that ends with them."""
-    config, logger = structlog.get_config(), logging.getLogger()
+def logging_kept(monkeypatch):
+    """Leave logging as it was: commands set it up for the rest of their process.
+
+    A logger that has kept its set-up would never again hear of another one.
+    """
+    config, logger, configure = structlog.get_config(), logging.getLogger(), structlog.configure
     handlers, level = logger.handlers, logger.level
+
+    def uncached(**settings: object) -> None:
+        configure(**{**settings, "cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", uncached)
     yield
     logger.handlers, logger.level = handlers, level
-    structlog.configure(**config)
+    configure(**config)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import socket
@@ -38,6 +37,8 @@ from testnet import anvil
 from testnet.cluster import free_port
 from tests.adapters.chain_kit import ALICE, rpc
 from tests.cli.background import in_background
+
+pytestmark = pytest.mark.usefixtures("logging_kept")
 
 CHAIN_ID = 31337
 PHASE_S = 600
@@ -204,21 +205,6 @@ def home(url, tmp_path, world) -> Home:
     }
     (folder / "config.toml").write_text(dump_config(settings))
     return Home(folder, url, board, account.secret.reveal())
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was(monkeypatch):
-    """Undo what the commands set up for the rest of their process."""
-    root, config, configure = logging.getLogger(), structlog.get_config(), structlog.configure
-    before = root.handlers, root.level
-
-    def uncached(**settings: object) -> None:
-        configure(**{**settings, "cache_logger_on_first_use": False})
-
-    monkeypatch.setattr(structlog, "configure", uncached)
-    yield
-    root.handlers, root.level = before
-    configure(**config)
 
 
 @contextmanager
