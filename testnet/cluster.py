@@ -58,10 +58,9 @@ BOND = 50_000 * ANKR
 BLOCK_S = 1
 """Seconds from block to block once everybody is registered; before, each transaction has its own."""
 
-FROZEN_S = 3.0
-THAWED_S = 6.0
-"""A flaky node is frozen for a third of the time: few enough rounds that, whatever is drawn, it stays
-above a node that died in the second epoch."""
+FROZEN_S = 2.0
+THAWED_S = 4.0
+"""A flaky node is frozen for a third of the time, in turns so short that every epoch has some of both."""
 
 PHASE_S = 6
 """Longest phase of the governors' key generation; when nobody fails, none takes that long."""

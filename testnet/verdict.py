@@ -7,6 +7,7 @@ scores must tell the nodes' true story.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stkrp2p.adapters.store import SqliteStore, StoreError
@@ -21,9 +22,6 @@ from testnet.council_verdict import judge_council
 from testnet.finding import Finding, folder_of, members_in, of_several
 from testnet.plan import HONEST, Role
 
-FLAKY_EPOCHS_MIN = 3
-"""After fewer epochs a node that died in the second may still be above one that fails now and then."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
@@ -35,6 +33,13 @@ class Standing:
     uptimes_ppm: tuple[int, ...]
     """After each epoch."""
 
+    ups: tuple[int, ...]
+    """Rounds in which it was found up so far, after each epoch."""
+
+    def ups_from(self, epoch: Epoch) -> int:
+        """Return in how many rounds of an epoch and those after it the node was found up."""
+        return sum(self.ups[-1:]) - sum(self.ups[:epoch][-1:])
+
 
 async def judge_run(cluster: Cluster, epochs: int) -> tuple[Finding, ...]:
     """Return all findings of a run of so many epochs; it held if all of them did."""
@@ -44,7 +49,11 @@ async def judge_run(cluster: Cluster, epochs: int) -> tuple[Finding, ...]:
     if cluster.plan.light:
         findings.append(await _check_light(cluster, anchored))
     standings = await read_standings(cluster, Epoch(len(anchored) - 1))
-    return (*findings, *_check_scores(standings), *await _check_explanation(cluster, anchored))
+    return (
+        *findings,
+        *_check_scores(standings, cluster.down_from),
+        *await _check_explanation(cluster, anchored),
+    )
 
 
 def _check_anchors(cluster: Cluster, anchored: list[Header], epochs: int) -> Finding:
@@ -128,19 +137,26 @@ async def read_standings(cluster: Cluster, last: Epoch) -> tuple[Standing, ...]:
             role=m.entry.role,
             score=by_node[-1].get(m.node),
             uptimes_ppm=tuple(t[m.node].uptime_ppm for t in by_node if m.node in t),
+            ups=tuple(t[m.node].up_rounds for t in by_node if m.node in t),
         )
         for m in cluster.members
     )
 
 
-def _check_scores(standings: tuple[Standing, ...]) -> list[Finding]:
+def _check_scores(standings: tuple[Standing, ...], down_from: Sequence[Epoch]) -> list[Finding]:
+    """Compare what the nodes of each role came to.
+
+    Args:
+        standings: Of all nodes.
+        down_from: Of each node that was killed, the first epoch wholly without it.
+    """
+
     def uptimes(*roles: Role) -> list[int]:
         return [s.score.uptime_ppm for s in standings if s.score and s.role in roles]
 
-    healthy, flaky, down = uptimes(*HONEST), uptimes(Role.FLAKY), uptimes(Role.DOWN)
+    lowest = min(uptimes(*HONEST), default=0)
     findings = []
-    if down:
-        falls = [s.uptimes_ppm for s in standings if s.role is Role.DOWN]
+    if falls := [s.uptimes_ppm for s in standings if s.role is Role.DOWN]:
         findings.append(
             Finding(
                 promise="the dead node's score fell",
@@ -148,24 +164,33 @@ def _check_scores(standings: tuple[Standing, ...]) -> list[Finding]:
                 detail="; ".join(" > ".join(percent(u) for u in f) for f in falls),
             )
         )
-    if flaky and max(len(s.uptimes_ppm) for s in standings) >= FLAKY_EPOCHS_MIN:
-        worst = max(down, default=0)
-        findings.append(
-            Finding(
-                promise="the flaky node is between the dead and the healthy",
-                held=bool(healthy) and all(worst < f < min(healthy) for f in flaky),
-                detail=f"{percent(worst)} < {', '.join(map(percent, flaky))} < "
-                f"{percent(min(healthy, default=0))}",
-            )
-        )
+    if any(s.role is Role.FLAKY for s in standings):
+        findings.append(_check_flaky(standings, lowest, max(down_from, default=Epoch(0))))
     findings.append(
         Finding(
             promise="healthy nodes are at the top",
-            held=bool(healthy) and min(healthy) > max([*flaky, *down], default=0),
-            detail=f"lowest {percent(min(healthy, default=0))}",
+            held=lowest > max(uptimes(Role.FLAKY, Role.DOWN), default=0),
+            detail=f"lowest {percent(lowest)}",
         )
     )
     return findings
+
+
+def _check_flaky(standings: tuple[Standing, ...], lowest_ppm: int, dead_from: Epoch) -> Finding:
+    """Compare flaky nodes with the healthy by score, and with the dead by what came after their end.
+
+    A score forgets slowly: soon after its end a dead node may be above one that fails now and then.
+    """
+    flaky = [s for s in standings if s.role is Role.FLAKY]
+    dead_ups = max([s.ups_from(dead_from) for s in standings if s.role is Role.DOWN], default=0)
+    ups = [s.ups_from(dead_from) for s in flaky]
+    uptimes = [s.uptimes_ppm[-1] for s in flaky if s.uptimes_ppm]
+    return Finding(
+        promise="the flaky node is between the dead and the healthy",
+        held=all(up > dead_ups for up in ups) and all(u < lowest_ppm for u in uptimes),
+        detail=f"up in {dead_ups} < {', '.join(map(str, ups))} rounds from epoch {dead_from} on; "
+        f"{', '.join(map(percent, uptimes))} < {percent(lowest_ppm)} in all",
+    )
 
 
 async def _check_explanation(cluster: Cluster, anchored: list[Header]) -> list[Finding]:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
+from stkrp2p.core.score import Score
+from stkrp2p.core.types import Epoch
 from stkrp2p.core.wire import encode
 from testnet.cli import indented
 from testnet.cluster import Member
@@ -15,6 +17,7 @@ from testnet.finding import of_several
 from testnet.lateness import Lateness, lateness_of
 from testnet.manifest import NodeEntry
 from testnet.plan import Role
+from testnet.verdict import Standing, _check_scores
 from tests.core.strategies import dealt
 
 reports = st.lists(
@@ -58,6 +61,34 @@ def a_governor(folder: Path) -> Member:
         log="",
     )
     return Member(entry=entry, secret=bytes(32), account=bytes(32), operator=bytes(20))
+
+
+def standing(role: Role, ups: tuple[int, ...], uptimes_ppm: tuple[int, ...]) -> Standing:
+    score = Score(node=bytes(32), nonce=1, uptime_ppm=uptimes_ppm[-1])
+    return Standing(name=role, role=role, score=score, uptimes_ppm=uptimes_ppm, ups=ups)
+
+
+@pytest.mark.parametrize(
+    ("flaky_ups", "flaky_ppm", "is_between"),
+    [((4, 7, 11), 650_000, True), ((4, 7, 8), 400_000, True), ((4, 7, 7), 400_000, False)],
+    ids=["above-its-score", "below-its-score", "never-up-again"],
+)
+def test_a_flaky_node_is_above_a_dead_one_if_it_is_up_once_that_is_dead(
+    flaky_ups: tuple[int, ...], flaky_ppm: int, *, is_between: bool
+) -> None:
+    standings = (
+        standing(Role.COUNCIL, (6, 12, 18), (1_000_000, 1_000_000, 1_000_000)),
+        standing(Role.FLAKY, flaky_ups, (600_000, 600_000, flaky_ppm)),
+        standing(Role.DOWN, (6, 10, 10), (1_000_000, 800_000, 520_000)),
+    )
+    fell, between, top = _check_scores(standings, [Epoch(2)])
+    assert (fell.held, between.held, top.held) == (True, is_between, True)
+
+
+def test_a_flaky_node_that_nobody_saw_failing_is_told_from_the_healthy() -> None:
+    whole = (1_000_000,)
+    standings = (standing(Role.COUNCIL, (6,), whole), standing(Role.FLAKY, (6,), whole))
+    assert [f.held for f in _check_scores(standings, [])] == [False, False]
 
 
 def test_one_finding_of_several_nodes_names_those_that_are_at_fault(tmp_path: Path) -> None:
