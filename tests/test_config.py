@@ -20,7 +20,6 @@ from stkrp2p.config import (
     dump_network,
     known_networks,
     load_config,
-    load_network,
     network_path,
     read_network,
 )
@@ -443,7 +442,7 @@ def test_a_network_file_gives_back_what_was_written(tmp_path, genesis, peers, bl
     read = read_network(path)
     assert read == (genesis, tuple(peers), block, market)
     assert read.genesis.network_id == genesis.network_id
-    assert load_network(str(path)) == (genesis, tuple(peers))
+    assert read_network(str(path)) == read
 
 
 GENESIS = Genesis(

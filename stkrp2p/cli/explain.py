@@ -9,14 +9,13 @@ import click
 from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.adapters.store import StoreReader
 from stkrp2p.cli.accounts import EpochAccount, Sighting, account, parts_of
-from stkrp2p.cli.errors import config_failures
 from stkrp2p.cli.identity import own_node
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.nodes import find_node, short
 from stkrp2p.cli.options import ReadingCommand
 from stkrp2p.cli.output import percent, print_json, print_lines
 from stkrp2p.cli.score import latest_table
 from stkrp2p.cli.stored import read_store
-from stkrp2p.config import load_network
 from stkrp2p.core.challenge import Status
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.types import NodeId
@@ -45,8 +44,7 @@ def command(*, loaded: Loaded, node: str, epochs: int, as_json: bool) -> None:
     receipt that NODE signed, or that there is none. Receipts of other auditors stay with them; the
     root of all of theirs stands in their batch.
     """
-    with config_failures():
-        genesis, _ = load_network(loaded.config.network)
+    genesis = network_of(loaded.config).genesis
     ourselves = own_node(loaded.config)
 
     async def read(store: StoreReader) -> tuple[NodeId, list[EpochAccount]]:

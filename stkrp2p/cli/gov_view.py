@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stkrp2p.cli.errors import config_failures
 from stkrp2p.cli.gov_reading import Council, Motion, next_step, read_council, read_motions
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.onchain import account_secret, ask_rule, market_of
 from stkrp2p.cli.options import ReadingCommand, for_node
 from stkrp2p.cli.output import WIDTH_MAX, columns, facts, print_json, print_lines, tokens, when
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 def status(*, loaded: Loaded, as_json: bool) -> None:
     """Show seats, dates, open decisions, and what to do next."""
     config = loaded.config
-    with config_failures():
-        from stkrp2p.config import read_network  # noqa: PLC0415  - 60 ms
-
-        network = read_network(config.network)
+    network = network_of(config)
     market, secret = market_of(network), _secret(config)
     shown = ask_rule(
         config,
@@ -45,10 +42,7 @@ def status(*, loaded: Loaded, as_json: bool) -> None:
 @click.command("list", cls=ReadingCommand)
 def proposal_list(*, loaded: Loaded, as_json: bool) -> None:
     """List the latest proposals and what became of them."""
-    with config_failures():
-        from stkrp2p.config import read_network  # noqa: PLC0415  - 60 ms
-
-        network = read_network(loaded.config.network)
+    network = network_of(loaded.config)
     market = market_of(network)
 
     async def read(chain: RuleChain) -> tuple[int, tuple[Motion, ...]]:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stkrp2p.cli.errors import config_failures
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.onchain import ask_rule
 from stkrp2p.cli.options import DefaultGroup, ReadingCommand
 from stkrp2p.cli.output import columns, percent, print_json, print_lines, span, tokens
-from stkrp2p.config import read_network
 from stkrp2p.core.policy import Parameter, Unit
 
 if TYPE_CHECKING:
@@ -45,8 +44,7 @@ def show(*, loaded: Loaded, as_json: bool) -> None:
 
     Read from the contract; only a vote of the council changes it, after the timelock's delay.
     """
-    with config_failures():
-        network = read_network(loaded.config.network)
+    network = network_of(loaded.config)
     shown = ask_rule(loaded.config, network, read_policy)
     if as_json:
         print_json("policy/1", _document(shown))

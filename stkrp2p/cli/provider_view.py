@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from stkrp2p.cli.deal_steps import course_document
-from stkrp2p.cli.errors import Exit, Failure, config_failures
+from stkrp2p.cli.errors import Exit, Failure
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.onchain import account_secret, ask_rule
 from stkrp2p.cli.options import ReadingCommand, for_node
 from stkrp2p.cli.output import columns, facts, print_json, print_lines, span, tokens, when
@@ -29,11 +30,8 @@ def status(*, loaded: Loaded, provider: str | None, as_json: bool) -> None:
 
     PROVIDER is an address or a brand name; this node's account if it is left out.
     """
-    from stkrp2p.config import read_network  # noqa: PLC0415  - 60 ms
-
     config = loaded.config
-    with config_failures():
-        network = read_network(config.network)
+    network = network_of(config)
     secret = None if provider else account_secret(config, pays_for="this provider")
 
     async def read(chain: RuleChain) -> Provider:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stkrp2p.cli.errors import Exit, config_failures
+from stkrp2p.cli.errors import Exit
 from stkrp2p.cli.history import replay_epoch
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.options import ReadingCommand
 from stkrp2p.cli.output import columns, print_json, print_lines
 from stkrp2p.cli.stored import read_store
-from stkrp2p.config import load_network
 from stkrp2p.core.anchor import Header, differences
 from stkrp2p.core.types import Epoch
 from stkrp2p.services.history import Replay
@@ -31,8 +31,7 @@ def command(ctx: click.Context, *, loaded: Loaded, epoch: int, as_json: bool) ->
     Takes beacon rounds, registry and batches from the store, verifies them, and folds them as every
     node does. Exits with 1 if a root differs from the anchored one.
     """
-    with config_failures():
-        genesis, _ = load_network(loaded.config.network)
+    genesis = network_of(loaded.config).genesis
     found = read_store(loaded.config, lambda store: replay_epoch(genesis, store, Epoch(epoch)))
     differ = differences(found.closed.header, found.past.stored.header)
     if as_json:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stkrp2p.cli.errors import Exit, Failure, config_failures
+from stkrp2p.cli.errors import Exit, Failure
 from stkrp2p.cli.gov_values import seconds
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.onchain import ask_rule
 from stkrp2p.cli.options import ReadingCommand, again
 from stkrp2p.cli.output import columns, facts, percent, print_json, print_lines, span, tokens
@@ -119,10 +120,7 @@ def quote(
     The price follows from the policy's prices of resources; what is not given is the least that the
     type asks for.
     """
-    from stkrp2p.config import read_network  # noqa: PLC0415  - 60 ms
-
-    with config_failures():
-        network = read_network(loaded.config.network)
+    network = network_of(loaded.config)
     shown = ask_rule(
         loaded.config, network, lambda chain: read_project(chain, number, length_s, given)
     )
@@ -181,10 +179,7 @@ def providers(
     Capacity, price, expected return, uptime and reliability. Records are the chain's; scores are
     those of the latest final epoch, from this node's store.
     """
-    from stkrp2p.config import read_network  # noqa: PLC0415  - 60 ms
-
-    with config_failures():
-        network = read_network(loaded.config.network)
+    network = network_of(loaded.config)
 
     async def read(chain: RuleChain) -> tuple[Project, Epoch, tuple[Offer, ...]]:
         from stkrp2p.adapters.chain.rule.offers import offers  # noqa: PLC0415

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stkrp2p.cli.deal_steps import Course, course_document, next_step, read_course
-from stkrp2p.cli.errors import config_failures
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.onchain import account_secret, ask_rule
 from stkrp2p.cli.options import ReadingCommand, for_node
 from stkrp2p.cli.output import columns, facts, percent, print_json, print_lines, span, tokens, when
@@ -55,10 +55,7 @@ def status(*, loaded: Loaded, deal: int | None, as_json: bool) -> None:
 
     All are those that this account requested.
     """
-    from stkrp2p.config import read_network  # noqa: PLC0415  - 60 ms
-
-    with config_failures():
-        network = read_network(loaded.config.network)
+    network = network_of(loaded.config)
     if deal is None:
         _show_all(loaded, network, as_json=as_json)
     else:

@@ -9,13 +9,12 @@ import click
 from stkrp2p.adapters.clock import SystemClock
 from stkrp2p.adapters.libp2p.identity import peer_id_text
 from stkrp2p.adapters.store import StoreReader
-from stkrp2p.cli.errors import config_failures
 from stkrp2p.cli.history import stored_registry
+from stkrp2p.cli.networks import network_of
 from stkrp2p.cli.nodes import short
 from stkrp2p.cli.options import ReadingCommand
 from stkrp2p.cli.output import columns, print_json, print_lines, tokens
 from stkrp2p.cli.stored import read_store
-from stkrp2p.config import load_network
 from stkrp2p.core.network import Genesis
 from stkrp2p.core.roster import Member, Profile, read_profile, roster_of
 from stkrp2p.core.types import Epoch, NodeId
@@ -38,8 +37,7 @@ def command(*, loaded: Loaded, epoch: int | None, as_json: bool) -> None:
 
     As the registry says that the node last read; works while the node is down.
     """
-    with config_failures():
-        genesis, _ = load_network(loaded.config.network)
+    genesis = network_of(loaded.config).genesis
     at = current_epoch(genesis) if epoch is None else Epoch(epoch)
     snapshot = read_store(loaded.config, _registry)
     roster = roster_of(genesis.network_id, at, snapshot.registrations)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         NetworkFile,
         dump_network,
         known_networks,
-        load_network,
         network_path,
         read_network,
     )
@@ -36,7 +35,6 @@ __all__ = [
     "dump_network",
     "known_networks",
     "load_config",
-    "load_network",
     "network_path",
     "read_network",
 ]

@@ -99,12 +99,6 @@ class _NetworkTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peers: Annotated[tuple[Line, ...], msgspec.Meta(max_length=PEERS_MAX)] = ()
 
 
-def load_network(path_or_name: str | Path) -> tuple[Genesis, tuple[str, ...]]:
-    """Return a network's genesis and its first peers; see `read_network`."""
-    read = read_network(path_or_name)
-    return read.genesis, read.peers
-
-
 def read_network(path_or_name: str | Path) -> NetworkFile:
     """Return what a network file says.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -83,19 +85,25 @@ def last_transaction(net: MarketNet) -> str:
     return sent
 
 
-async def through(nursery: trio.Nursery, net: MarketNet, toxin: Toxin) -> Toxic:
+@asynccontextmanager
+async def party_through(
+    nursery: trio.Nursery, net: MarketNet, toxin: Toxin, key: bytes | None = None
+) -> AsyncGenerator[tuple[RuleChain, Toxic]]:
+    """Yield a party whose only endpoint is behind a toxin, and that endpoint."""
     toxic = Toxic(net.url, toxin=toxin)
     await nursery.start(toxic.run)
-    return toxic
+    party = RuleChain(net.genesis, net.market, [toxic.url], account_key=key)
+    try:
+        yield party, toxic
+    finally:
+        party.close()
 
 
 async def test_without_simulation_the_second_steps_cost_is_unknown_and_it_works_all_the_same(
     market_net: MarketNet, nursery: trio.Nursery
 ) -> None:
     rich(market_net, ERIN)
-    toxic = await through(nursery, market_net, no_simulation)
-    erin = RuleChain(market_net.genesis, market_net.market, [toxic.url], account_key=ERIN)
-    try:
+    async with party_through(nursery, market_net, no_simulation, ERIN) as (erin, _):
         action = await erin.council.stake_to(ANKR)
         assert [step.what for step in action.steps] == ["TestAnkr.approve", "Council.stake"]
         assert action.steps[0].gas_max is not None
@@ -103,60 +111,46 @@ async def test_without_simulation_the_second_steps_cost_is_unknown_and_it_works_
         assert (action.gas_max, action.cost_wei_max) == (None, None)
         await erin.send(action)
         assert await erin.council.stake(address_of(ERIN)) == ANKR
-    finally:
-        erin.close()
 
 
 async def test_a_stake_estimated_in_the_second_of_the_one_before_has_gas_for_a_later_second(
     market_net: MarketNet, nursery: trio.Nursery
 ) -> None:
     rich(market_net, ERIN)
-    toxic = await through(nursery, market_net, no_pending_block)
-    erin = RuleChain(market_net.genesis, market_net.market, [toxic.url], account_key=ERIN)
-    try:
+    async with party_through(nursery, market_net, no_pending_block, ERIN) as (erin, _):
         both = await erin.council.stake_to(2 * ANKR)
         await erin.send(replace(both, steps=both.steps[:1]))
         for staked in (ANKR, 2 * ANKR):
             await erin.send(await erin.council.stake_to(staked))
         assert await erin.council.stake(address_of(ERIN)) == 2 * ANKR
-    finally:
-        erin.close()
 
 
 async def test_a_reverted_transaction_is_told_by_the_rule_that_it_met_in_its_block(
     market_net: MarketNet, nursery: trio.Nursery
 ) -> None:
     await seat(market_net)
-    toxic = await through(nursery, market_net, vote_ends_meanwhile)
     direct = market_net.party(CAROL)
     await direct.send(await direct.proposals.propose([], summary="a matter"))
-    carol = RuleChain(market_net.genesis, market_net.market, [toxic.url], account_key=CAROL)
-    try:
+    async with party_through(nursery, market_net, vote_ends_meanwhile, CAROL) as (carol, _):
         vote = await carol.proposals.vote(1, Choice.YES)
         with pytest.raises(Rejected) as late:
             await carol.send(vote)
         assert late.value.rule == "VotingOver"
         assert late.value.transaction == last_transaction(market_net)
         assert reason_of(late.value).startswith("the time to vote on this proposal is over (Voting")
-    finally:
-        carol.close()
 
 
 async def test_a_transaction_that_ran_out_of_gas_is_told_as_such(
     market_net: MarketNet, nursery: trio.Nursery
 ) -> None:
     rich(market_net, ERIN)
-    toxic = await through(nursery, market_net, estimates_low)
-    erin = RuleChain(market_net.genesis, market_net.market, [toxic.url], account_key=ERIN)
-    try:
+    async with party_through(nursery, market_net, estimates_low, ERIN) as (erin, _):
         stake = await erin.council.stake_to(ANKR)
         with pytest.raises(Rejected) as short:
             await erin.send(stake)
         assert short.value.rule == OUT_OF_GAS
         assert short.value.transaction == last_transaction(market_net)
         assert ": run the command again" in reason_of(short.value)
-    finally:
-        erin.close()
 
 
 async def test_events_are_found_however_few_blocks_an_endpoint_answers_at_once(
@@ -168,14 +162,10 @@ async def test_events_are_found_however_few_blocks_an_endpoint_answers_at_once(
     await carol.send(await carol.proposals.propose([call], summary="a lower bond"))
     assert int(rpc(market_net.url, "eth_blockNumber"), 16) > 3 * BLOCKS_MAX
 
-    toxic = await through(nursery, market_net, narrow)
-    reader = RuleChain(market_net.genesis, market_net.market, [toxic.url])
-    try:
+    async with party_through(nursery, market_net, narrow) as (reader, toxic):
         said = await reader.proposals.proposed(1)
         assert (said.calls, said.summary) == ((call,), "a lower bond")
         assert toxic.asked.count("eth_getLogs") > 3
-    finally:
-        reader.close()
 
 
 async def test_too_little_ankr_is_said_before_anything_is_sent(market_net: MarketNet) -> None:

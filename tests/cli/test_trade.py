@@ -36,6 +36,7 @@ pytestmark = pytest.mark.chain
 
 ANKR = 10**18
 CAPACITY = ("--cpu", "8", "--ram", "32", "--storage", "2000", "--bandwidth", "200")
+FAILING = {"uptime_ppm": 100_000, "reliability_ppm": 50_000}
 LENGTH = ("--length", f"{LENGTH_S}s")
 NAMES = {ALICE: "alice", BOB: "bob", ERIN: "erin", FRANK: "frank"}
 
@@ -101,6 +102,16 @@ def running(trade, stage):
     drawn(trade, stage)
     stage.does(ALICE, "request", "fund", 1)
     return stage.does(ERIN, "provider", "start", 1)
+
+
+def doubted_while_down(trade, stage):
+    """Doubt the node of deal 1, which is seen down in every epoch from then on."""
+    running(trade, stage)
+    stage.does(ALICE, "request", "doubt", 1)
+    first = next_epoch(stage)
+    pass_epoch(stage.net, first)
+    trade.anchor_up_to(first, erin={"last_verdict": Verdict.DOWN})
+    trade.store(stage.config(ALICE).parent)
 
 
 def next_epoch(stage):
@@ -214,13 +225,7 @@ def test_a_provider_that_fails_is_shown_to_by_its_anchored_score_and_pays(trade,
     running(trade, stage)
     first = next_epoch(stage)
     pass_epoch(stage.net, first)
-
-    async def anchor():
-        for epoch in range(1, first):
-            await trade.anchor(epoch)
-        await trade.anchor(first, erin={"uptime_ppm": 100_000, "reliability_ppm": 50_000})
-
-    trio.run(anchor)
+    trade.anchor_up_to(first, first_bad=first, erin=FAILING)
     stage.net.wait(CHALLENGE_S + 1)
     trade.store(stage.config(ALICE).parent)
     settled = stage.does(ALICE, "request", "settle", 1)
@@ -239,13 +244,7 @@ def test_of_several_failing_epochs_the_first_is_shown_which_pays_most(trade, sta
     running(trade, stage)
     first = next_epoch(stage)
     pass_epoch(stage.net, first + 1)
-
-    async def anchor():
-        for epoch in range(1, first + 2):
-            low = {"uptime_ppm": 100_000, "reliability_ppm": 50_000} if epoch >= first else {}
-            await trade.anchor(epoch, erin=low)
-
-    trio.run(anchor)
+    trade.anchor_up_to(first + 1, first_bad=first, erin=FAILING)
     stage.net.wait(CHALLENGE_S + 1)
     trade.store(stage.config(ALICE).parent)
     stage.does(ALICE, "request", "settle", 1)
@@ -282,12 +281,7 @@ def test_a_node_that_is_doubted_answers_by_its_anchored_score(trade, stage):
 
     first = next_epoch(stage)
     pass_epoch(stage.net, first)
-
-    async def anchor():
-        for epoch in range(1, first + 1):
-            await trade.anchor(epoch)
-
-    trio.run(anchor)
+    trade.anchor_up_to(first)
     trade.store(stage.config(ERIN).parent)
     assert next_of(stage.does(ERIN, "provider", "answer", 1)) == "stkrp2p provider collect"
     stage.does(ERIN, "provider", "collect")
@@ -305,17 +299,7 @@ def test_no_bond_is_taken_to_doubt_a_deal_that_does_not_run(stage):
 
 def test_a_node_that_does_not_answer_is_shown_to_be_silent(trade, stage):
     # R41, R59: `settle` shows first that nobody answered, then that the deal failed by that.
-    running(trade, stage)
-    stage.does(ALICE, "request", "doubt", 1)
-    first = next_epoch(stage)
-    pass_epoch(stage.net, first)
-
-    async def anchor():
-        for epoch in range(1, first + 1):
-            await trade.anchor(epoch, erin={"last_verdict": Verdict.DOWN})
-
-    trio.run(anchor)
-    trade.store(stage.config(ALICE).parent)
+    doubted_while_down(trade, stage)
     early = stage.tells(ALICE, "request", "settle", 1)
     assert "it runs or is in review, and no failure is known here" in early.err
     stage.net.wait(VALUES[Parameter.ANSWER_S])
@@ -329,17 +313,7 @@ def test_a_node_that_does_not_answer_is_shown_to_be_silent(trade, stage):
 
 def test_a_later_challenge_hides_no_silence_before_it(trade, stage):
     # R41: `settle` looks at each challenge of the run, not at the latest alone.
-    running(trade, stage)
-    stage.does(ALICE, "request", "doubt", 1)
-    first = next_epoch(stage)
-    pass_epoch(stage.net, first)
-
-    async def anchor():
-        for epoch in range(1, first + 1):
-            await trade.anchor(epoch, erin={"last_verdict": Verdict.DOWN})
-
-    trio.run(anchor)
-    trade.store(stage.config(ALICE).parent)
+    doubted_while_down(trade, stage)
     stage.net.wait(VALUES[Parameter.ANSWER_S])
     stage.does(FRANK, "request", "doubt", 1)
     settled = stage.does(ALICE, "request", "settle", 1)

@@ -65,6 +65,15 @@ class Trade:
         header = msgspec.structs.replace(self.net.header(epoch), **roots)
         await self._submit(header, table)
 
+    def anchor_up_to(self, last: int, *, first_bad: int = 1, **scores: dict[str, int]) -> None:
+        """Anchor the epochs from 1 on; from `first_bad` on the nodes named have other scores."""
+
+        async def anchor() -> None:
+            for epoch in range(1, last + 1):
+                await self.anchor(epoch, **(scores if epoch >= first_bad else {}))
+
+        trio.run(anchor)
+
     def member(self, name: str) -> ProvedMember:
         """Return a member of epoch 0 with its proof."""
         (stored, _), *_ = self.epochs
