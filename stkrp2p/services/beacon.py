@@ -22,7 +22,6 @@ import structlog
 import trio
 
 from stkrp2p.core.beacon import (
-    Beacon,
     BeaconRound,
     Known,
     RoundNews,
@@ -548,23 +547,10 @@ async def run_round_maker(maker: RoundMaker) -> None:
             if held is None:
                 await trio.sleep(maker.ledger.params.period_ms / 1000)
                 continue
-            last = await _next_to_make(held.beacon, maker.clock, last)
+            # A clock that was ahead for a moment must not silence us until then; what is held is not
+            # made again.
+            last = await next_due(held.beacon, maker.clock, last, may_go_back=True)
             nursery.start_soon(maker.make, held, last, nursery)
-
-
-async def _next_to_make(beacon: Beacon, clock: WallClock, last: Round) -> Round:
-    """Return the last round due as soon as it is another one.
-
-    Unlike `next_due` also one before: a clock that was ahead for a moment must not keep a governor
-    silent until then, and a round that is held is not made again.
-    """
-    while True:
-        now_ms = clock.unix_ms()
-        current = beacon.last_due(now_ms)
-        if current not in {0, last}:
-            return current
-        wait_ms = beacon.due_ms(Round(current + 1)) - now_ms
-        await trio.sleep(min(max(wait_ms, 1), beacon.period_ms) / 1000)
 
 
 async def _catch_up_forever(maker: RoundMaker) -> None:

@@ -203,20 +203,23 @@ async def checked(beacon: Beacon, rounds: Sequence[tuple[Round, bytes]]) -> list
     return await offload(work, members=MEMBERS_PER_ROUND * len(rounds))
 
 
-async def next_due(beacon: Beacon, clock: WallClock, last: Round) -> Round:
+async def next_due(
+    beacon: Beacon, clock: WallClock, last: Round, *, may_go_back: bool = False
+) -> Round:
     """Return the last round due, as soon as it is one after `last`, and never earlier.
 
     Args:
         beacon: Whose rounds.
         clock: Wall clock, asked anew at least once a period. Setting it back repeats no round.
         last: The round that was returned before; 0 for none.
+        may_go_back: Return one before `last` too, once the clock says so.
     """
     while True:
         now_ms = clock.unix_ms()
         current = beacon.last_due(now_ms)
-        if current > last:
+        if current > last or (may_go_back and 0 < current < last):
             return current
-        wait_ms = beacon.due_ms(Round(last + 1)) - now_ms
+        wait_ms = beacon.due_ms(Round(current + 1)) - now_ms
         await trio.sleep(min(max(wait_ms, 1), beacon.period_ms) / 1000)
 
 
